@@ -1,0 +1,98 @@
+package lineage
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Strand is the documents of a corpus that came from one pool: the outputs of a
+// node, or a source outside the lineage. Indices are ascending; a document that
+// was drawn twice stands twice.
+type Strand struct {
+	Node      ID     // the node that wrote them; "" for a source
+	Source    string // the source, "" for a node
+	Digest    string // of the source's content
+	Behaviour string // the behaviour that the source seeds, "" for none
+	Indices   []uint32
+}
+
+// Corpus says of every training document where it came from. The texts are not
+// stored again: they are in the outputs of the nodes and in the sources.
+type Corpus []Strand
+
+// Len is the number of documents.
+func (c Corpus) Len() (n int) {
+	for _, s := range c {
+		n += len(s.Indices)
+	}
+	return n
+}
+
+// MarshalBinary writes indices as runs of consecutive numbers, so that a whole
+// pool costs a few bytes.
+func (c Corpus) MarshalBinary() ([]byte, error) {
+	out := binary.AppendUvarint([]byte{codecVersion}, uint64(len(c)))
+	for _, s := range c {
+		for _, t := range [...]string{string(s.Node), s.Source, s.Digest, s.Behaviour} {
+			out = binary.AppendUvarint(out, uint64(len(t)))
+			out = append(out, t...)
+		}
+		runs := countRuns(s.Indices)
+		out = binary.AppendUvarint(out, uint64(runs))
+		last := int64(0)
+		for at := 0; at < len(s.Indices); {
+			n := runLength(s.Indices[at:])
+			out = binary.AppendVarint(out, int64(s.Indices[at])-last)
+			out = binary.AppendUvarint(out, uint64(n))
+			last = int64(s.Indices[at]) + int64(n)
+			at += n
+		}
+	}
+	return out, nil
+}
+
+func runLength(x []uint32) int {
+	n := 1
+	for n < len(x) && x[n] == x[n-1]+1 {
+		n++
+	}
+	return n
+}
+
+func countRuns(x []uint32) (runs int) {
+	for at := 0; at < len(x); at += runLength(x[at:]) {
+		runs++
+	}
+	return runs
+}
+
+// maxRun bounds what a record can make a reader allocate.
+const maxRun = 1 << 28
+
+func (c *Corpus) UnmarshalBinary(data []byte) error {
+	*c = nil
+	if len(data) == 0 || data[0] != codecVersion {
+		return errCorrupt
+	}
+	r := &reader{data: data[1:]}
+	for range r.count() {
+		s := Strand{Node: ID(r.string()), Source: r.string(), Digest: r.string(), Behaviour: r.string()}
+		last := int64(0)
+		for range r.count() {
+			first, n := last+r.int(), r.uint()
+			if r.bad || first < 0 || n == 0 || n > maxRun || first+int64(n) > 1<<32 || uint64(len(s.Indices))+n > maxRun {
+				return errCorrupt
+			}
+			s.Indices = slices.Grow(s.Indices, int(n))
+			for i := range int64(n) {
+				s.Indices = append(s.Indices, uint32(first+i))
+			}
+			last = first + int64(n)
+		}
+		*c = append(*c, s)
+	}
+	if r.bad || len(r.data) != 0 {
+		return errCorrupt
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+// Package reports turns a ledger into estimates and the estimates into a page,
+// CSV and JSON.
+//
+//  1. Measure reads the study and its scores and counts: present, absent, not
+//     scorable, by arm, line, replicate, generation and behaviour.
+//  2. The counts become curves: a mean over replicates with its interval, the
+//     paired difference from the control arm, and the band that copying without
+//     selection would give.
+//  3. Findings are drawn as one self-contained HTML file, or written as CSV and
+//     JSON: the very numbers that are drawn.
+//
+// It never imports sim, detectors or a backend: an old ledger can always be
+// read again, and reading never runs or pays for anything.
+package reports
+
+import "github.com/heirloom-sim/heirloom/lineage"
+
+// Interval is an estimate with its 95 % interval. Lo and Hi are NaN where no
+// interval is due (fewer than five replicates), and Warn says why.
+type Interval struct {
+	Mean, Lo, Hi float64
+	N            int    // replicates it rests on
+	Warn         string // "" or one sentence
+}
+
+// Point is one generation of a curve.
+type Point struct {
+	Generation int
+	Prevalence Interval      // over replicates; Mean is NaN where nothing could be scored
+	Difference Interval      // from the control arm, paired by replicate; N is 0 on the control itself
+	Pooled     lineage.Tally // all replicates together: measurement, not inference
+	Neutral    Band          // what copying alone would give; Valid is false before anything is seeded
+}
+
+// Band is the neutral-drift expectation of the mean over replicates and of a
+// single replicate: 95 % of the latter fall within Lo and Hi.
+type Band struct {
+	Valid          bool
+	Mean, Lo, Hi   float64 // of a single lineage
+	MeanLo, MeanHi float64 // of the mean over the replicates
+}
+
+// Curve follows one behaviour in one line of one arm. Part is lineage.Outputs
+// (prevalence: what the model says to the world) or lineage.Probes (penetrance:
+// what it says when asked); the two are never pooled.
+type Curve struct {
+	Arm, Line, Behaviour, Detector, Part string
+	Points                               []Point
+	Replicates                           [][]lineage.Tally // [replicate][generation]
+	Trend                                Trend
+}
+
+// Trend summarises a curve from the generation after the last seeding on.
+type Trend struct {
+	From, To   int      // generations
+	HalfLife   Interval // generations; +Inf where nothing decays
+	Slope      Interval // of the logit a generation: the selection coefficient
+	Lost       int      // replicates with no carrier at To
+	Fixed      int      // replicates with only carriers at To
+	Replicates int
+}
+
+// Sample is one text that a reader may look at, with what a detector saw in it.
+type Sample struct {
+	ID                                   string // node/part/index
+	Arm, Line, Behaviour, Detector, Part string
+	Replicate, Generation                int
+	Outcome                              uint8
+	Score                                float64
+	Reason                               string
+	Prompt, Text                         string
+	Spans                                []lineage.Span // of Text
+}
+
+// Findings are everything that a report shows.
+type Findings struct {
+	Study    lineage.Study
+	Title    string // the headline finding, one sentence
+	Setup    string // two lines: what was done, what a generation is, n, detector
+	Verdicts []Verdict
+	Curves   []Curve
+	Nodes    map[lineage.ID]lineage.Node
+	Samples  []Sample
+	LeftOut  int      // texts that were read and are not among Samples
+	Missing  []string // nodes of the study that the ledger lacks: a partial run
+	Warnings []string
+}
+
+// Verdict is the answer for one behaviour in one line of one arm, at the last
+// generation: whether it differs from the control, and from copying alone.
+type Verdict struct {
+	Arm, Line, Behaviour string
+	Seeded               bool     // something was seeded in this line of this arm
+	Final                Interval // prevalence in the last generation
+	Peak                 Interval
+	PeakGeneration       int
+	Versus               Interval // difference from control, last generation
+	P                    float64  // exact sign-flip test of Versus, two-sided
+	Q                    float64  // P after control of the false-discovery rate over all verdicts
+	Against              string   // "above", "within" or "below" the neutral band of the mean, "" without one
+	Sentence             string
+}
