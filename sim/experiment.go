@@ -39,10 +39,12 @@ type Source struct {
 }
 
 func (s *Source) decode(d *decoder, path string, n *yaml.Node) {
-	d.into(path, n, &struct {
-		File    *string `yaml:"file"`
-		Builtin *string `yaml:"builtin"`
-	}{&s.File, &s.Builtin}, &s.Options)
+	var from struct {
+		File    string `yaml:"file"`
+		Builtin string `yaml:"builtin"`
+	}
+	d.into(path, n, &from, &s.Options)
+	s.File, s.Builtin = from.File, from.Builtin
 	if (s.File == "") == (s.Builtin == "") {
 		d.fault(path, n, "needs either file or builtin")
 	}

@@ -1,0 +1,89 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/heirloom-sim/heirloom/sim"
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+)
+
+// progress shows a run: a bar on a terminal, a line a generation elsewhere, or
+// one JSON event a line.
+type progress struct {
+	*program
+	json, quiet bool
+	bar         *progressbar.ProgressBar
+	last        sim.Event
+}
+
+func (p *program) progress(c *cli.Context) *progress {
+	return &progress{program: p, json: c.Bool("json"), quiet: c.Bool("quiet")}
+}
+
+func (s *progress) event(e sim.Event) {
+	s.last = e
+	switch {
+	case s.json:
+		out := jsonEvent{Event: e.Kind, Node: string(e.Node), Line: e.Line, Done: e.Done, Total: e.Total, Reused: e.Reused}
+		if e.Kind == "node" {
+			out.Replicate = &e.Replicate
+		}
+		if e.Kind == "node" || e.Kind == "generation" {
+			out.Generation = &e.Generation
+		}
+		s.emit(out)
+	case s.quiet:
+	case s.width > 0:
+		s.draw(e)
+	case e.Kind == "start":
+		fmt.Fprintf(s.err, "%d models to have, %d of them exist\n", e.Total, e.Reused)
+	case e.Kind == "generation" && e.Generation < 0:
+		fmt.Fprintf(s.err, "foundations: %d of %d models\n", e.Done, e.Total)
+	case e.Kind == "generation":
+		fmt.Fprintf(s.err, "generation %d: %d of %d models\n", e.Generation, e.Done, e.Total)
+	}
+}
+
+func (s *progress) draw(e sim.Event) {
+	if s.bar == nil {
+		s.bar = progressbar.NewOptions(e.Total,
+			progressbar.OptionSetWriter(s.terminal),
+			progressbar.OptionSetWidth(max(10, min(40, s.width-50))),
+			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowElapsedTimeOnFinish(),
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetDescription("models"))
+	}
+	if e.Kind == "node" {
+		s.bar.Describe(fmt.Sprintf("generation %d", e.Generation))
+		s.bar.Set(e.Done)
+	}
+}
+
+func (s *progress) end() {
+	if s.bar != nil {
+		s.bar.Clear()
+		s.bar = nil
+	}
+}
+
+func (s *progress) finished(where folder, study *sim.Study, took time.Duration) {
+	if s.json || s.quiet {
+		return
+	}
+	fmt.Fprintf(s.out, "%s: %d models, %d made now in %s; the ledger is %s\n",
+		study.Record.Name, s.last.Total, s.last.Done-s.last.Reused, took.Round(100*time.Millisecond), where.ledger())
+}
+
+func (s *progress) reported(path, title string) {
+	if s.json {
+		s.emit(jsonEvent{Event: "report", Done: s.last.Done, Total: s.last.Total, Reused: s.last.Reused, Report: path, Finding: title})
+		return
+	}
+	fmt.Fprintf(s.out, "%s\nreport: %s\n", title, path)
+}
+
+// data is stdout for JSON: what cannot be printed is escaped as JSON escapes it.
+func (p *program) data() io.Writer { return escaping{p.out.(printable).Writer} }

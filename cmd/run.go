@@ -1,0 +1,121 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/heirloom-sim/heirloom/lineage/store"
+	"github.com/heirloom-sim/heirloom/sim"
+	"github.com/urfave/cli/v2"
+)
+
+func (p *program) run() *cli.Command {
+	return &cli.Command{
+		Name: "run", Usage: "run an experiment, or go on with one that was stopped, and write its report",
+		ArgsUsage: "FILE|SCENARIO",
+		Description: "What exists in the run's folder is used and not made again: an interrupted run goes on, " +
+			"a longer one continues a shorter one, and a changed setting remakes only what descends from it.",
+		Flags: []cli.Flag{
+			setFlag, outFlag,
+			&cli.IntFlag{Name: "workers", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "how many models are made at once; results do not depend on it"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON event a line on stdout, and nothing else there"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
+			&cli.BoolFlag{Name: "no-report", Usage: "leave the report out; heirloom report writes it later"},
+		},
+		Action: p.runAction,
+	}
+}
+
+func (p *program) runAction(c *cli.Context) error {
+	if c.Int("workers") < 1 {
+		return usage("--workers: %d is less than 1", c.Int("workers"))
+	}
+	f, err := experiment(c)
+	if err != nil {
+		return err
+	}
+	study, err := sim.Compile(f)
+	if err != nil {
+		return err
+	}
+	defer study.Close()
+	where := runFolder(c, f)
+	ledger, err := where.open(study)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	show := p.progress(c)
+	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: c.Int("workers"), Report: show.event}
+	started := time.Now()
+	err = runner.Run(c.Context)
+	show.end()
+	if err != nil {
+		return p.stopped(c, where, err)
+	}
+	show.finished(where, study, time.Since(started))
+	if c.Bool("no-report") {
+		return nil
+	}
+	path := where.report()
+	title, err := writeReport(ledger, study.Record, path, again(c, where))
+	if err != nil {
+		return fmt.Errorf("the run is complete, but its report could not be written: %w", err)
+	}
+	show.reported(path, title)
+	return nil
+}
+
+// open makes the folder of a run, notes which study it is at, and opens its ledger.
+func (f folder) open(study *sim.Study) (*store.Store, error) {
+	if err := os.MkdirAll(string(f), 0o755); err != nil {
+		return nil, err
+	}
+	ledger, err := store.Create(f.ledger(), store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	for path, text := range map[string]string{f.experiment(): study.File.Text, f.current(): study.Record.Digest + "\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			ledger.Close()
+			return nil, err
+		}
+	}
+	return ledger, nil
+}
+
+// stopped words the end of a run that is not complete. Nothing is lost by it.
+func (p *program) stopped(c *cli.Context, where folder, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fault{exitInterrupted, fmt.Errorf("interrupted; nothing is lost. Go on with:\n  %s", again(c, where))}
+	}
+	return fmt.Errorf("%w\nWhat was finished is kept in %s. Once the cause is mended, go on with:\n  %s", err, where, again(c, where))
+}
+
+// jsonEvent is one line of --json.
+type jsonEvent struct {
+	Event      string `json:"event"`
+	Folder     string `json:"folder,omitempty"`
+	Node       string `json:"node,omitempty"`
+	Line       string `json:"line,omitempty"`
+	Replicate  *int   `json:"replicate,omitempty"`
+	Generation *int   `json:"generation,omitempty"`
+	Done       int    `json:"done"`
+	Total      int    `json:"total"`
+	Reused     int    `json:"reused"`
+	Report     string `json:"report,omitempty"`
+	Finding    string `json:"finding,omitempty"`
+}
+
+func (p *program) emit(v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	p.data().Write(append(data, '\n'))
+}

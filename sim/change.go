@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+func init() {
+	RegisterIntervention("quarantine", "train on nothing that a line wrote; human text takes its place", Quarantine{})
+	RegisterIntervention("sample", "sample outputs at another temperature or length", Sampling{})
+	RegisterIntervention("swap-base", "start weights from somewhere else", SwapBase{})
+}
+
+// Quarantine cuts the text channel from a line.
+type Quarantine struct {
+	Line   string `yaml:"line" doc:"the line whose outputs and corpora are left out"`
+	Source string `yaml:"source" doc:"source that takes their place; the line's human source where it is not given"`
+}
+
+func (q *Quarantine) Check(s *Scope) {
+	s.line("line", q.Line)
+	s.optionalSource("source", q.Source)
+}
+
+func (q *Quarantine) Apply(p *Plan) {
+	parts := make([]Part, len(p.Parts))
+	for i, part := range p.Parts {
+		if a := part.ancestor(); a != nil && a.Line == q.Line {
+			part = Part{Human: or(q.Source, p.Human), Share: part.Share}
+		}
+		parts[i] = part
+	}
+	p.Parts = parts
+}
+
+func (q *Quarantine) String() string { return "quarantine " + q.Line }
+
+func (p *Part) ancestor() *Ancestor {
+	if p.Outputs != nil {
+		return p.Outputs
+	}
+	return p.Corpus
+}
+
+// Sampling changes how outputs are sampled; probes stay as they are, so that
+// penetrance is measured alike.
+type Sampling struct {
+	Temperature float64 `yaml:"temperature" doc:"temperature of published outputs; 0 leaves it"`
+	MaxTokens   int     `yaml:"max_tokens" doc:"longest output in tokens; 0 leaves it"`
+}
+
+func (t *Sampling) Check(s *Scope) {
+	s.within("temperature", t.Temperature, 0, 100)
+	s.atLeast("max_tokens", t.MaxTokens, 0)
+}
+
+func (t *Sampling) Apply(p *Plan) {
+	if t.Temperature > 0 {
+		p.Publish.Temperature = t.Temperature
+	}
+	if t.MaxTokens > 0 {
+		p.Publish.MaxTokens = t.MaxTokens
+	}
+}
+
+func (t *Sampling) String() string {
+	var what []string
+	if t.Temperature > 0 {
+		what = append(what, fmt.Sprintf("temperature %.4g", t.Temperature))
+	}
+	if t.MaxTokens > 0 {
+		what = append(what, fmt.Sprintf("at most %d tokens", t.MaxTokens))
+	}
+	return "sample with " + strings.Join(what, ", ")
+}
+
+// SwapBase changes where weights start.
+type SwapBase struct {
+	Base       lineage.Base `yaml:"base" doc:"foundation, parent or scratch"`
+	Foundation string       `yaml:"foundation" doc:"source that the foundation is trained on; the line's own where it is not given"`
+}
+
+func (b *SwapBase) Check(s *Scope) {
+	s.oneOf("base", string(b.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
+	s.optionalSource("foundation", b.Foundation)
+}
+
+func (b *SwapBase) Apply(p *Plan) {
+	p.Base = b.Base
+	p.Foundation = or(b.Foundation, p.Foundation)
+}
+
+func (b *SwapBase) String() string { return "start from " + string(b.Base) }

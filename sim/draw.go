@@ -1,0 +1,362 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/heirloom-sim/heirloom/corpus"
+	"github.com/heirloom-sim/heirloom/detectors"
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// redraws is how often a filtered position is drawn again before it stays empty.
+const redraws = 16
+
+// drawing puts the corpus of one node together.
+type drawing struct {
+	*job
+	study   *Study
+	ledger  lineage.Ledger
+	strands []*strand
+	byName  map[strandName]int
+	pools   []pool
+	orders  []corpus.Shuffle
+	reader  reader
+	filters []lineage.Filtering
+}
+
+// pick is one document of the corpus in the making.
+type pick struct {
+	block  int
+	rank   int // in its block
+	strand int
+	index  uint32
+}
+
+// draw gives the corpus of a node: which document of which strand stands at
+// each position. It is a function of the recipe alone.
+func (s *Study) draw(ctx context.Context, ledger lineage.Ledger, j *job) ([]*strand, []lineage.Filtering, error) {
+	d := &drawing{job: j, study: s, ledger: ledger, byName: map[strandName]int{}, reader: reader{ledger: ledger}}
+	if err := d.open(); err != nil {
+		return nil, nil, err
+	}
+	picks := d.first()
+	if err := d.curate(ctx, picks, 0); err != nil {
+		return nil, nil, err
+	}
+	picks, err := d.filter(ctx, picks)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range picks {
+		s := d.strands[p.strand]
+		s.Indices = append(s.Indices, p.index)
+	}
+	d.strands = slices.DeleteFunc(d.strands, func(s *strand) bool { return len(s.Indices) == 0 })
+	for _, s := range d.strands {
+		slices.Sort(s.Indices)
+	}
+	return d.strands, d.filters, nil
+}
+
+func (d *drawing) strand(s lineage.Strand, src *source, asked *prompts) int {
+	name := strandName{s.Node, s.Digest, s.Behaviour}
+	if i, ok := d.byName[name]; ok {
+		return i
+	}
+	s.Indices = nil
+	d.strands = append(d.strands, &strand{s, src, asked})
+	d.byName[name] = len(d.strands) - 1
+	return len(d.strands) - 1
+}
+
+// open finds what each block draws from, and the order in which it draws.
+func (d *drawing) open() error {
+	for _, b := range d.Blocks {
+		var p pool
+		for _, seg := range b.Segments {
+			more, err := d.segment(seg)
+			if err != nil {
+				return err
+			}
+			p = append(p, more...)
+		}
+		if p.len() == 0 {
+			return fmt.Errorf("corpus: the part %s has no documents to draw from", b.Pool)
+		}
+		key := at(d.Seed, "draw "+b.Pool, d.Line, d.replicate, d.Generation).pair()
+		d.pools = append(d.pools, p)
+		d.orders = append(d.orders, corpus.NewShuffle(key, p.len()))
+	}
+	return nil
+}
+
+func (d *drawing) segment(seg segment) (pool, error) {
+	if seg.Ref < 0 {
+		src := d.study.resources.byDigest(seg.Digest)
+		s := lineage.Strand{Source: seg.Source, Digest: seg.Digest, Behaviour: seg.Behaviour}
+		return pool{{strand: d.strand(s, src, nil), len: src.Len()}}, nil
+	}
+	from := d.study.byID[d.nodes[seg.Ref]]
+	if !seg.Corpus {
+		return pool{{strand: d.strand(lineage.Strand{Node: from.id}, nil, from.publish), len: from.Publish.Count}}, nil
+	}
+	rec, err := d.study.corpus(d.ledger, from)
+	if err != nil {
+		return nil, err
+	}
+	var p pool
+	for _, s := range rec {
+		p = append(p, stretch{d.strand(s.Strand, s.source, s.asked), len(s.Indices), s.Indices})
+	}
+	return p, nil
+}
+
+// corpus reads what a node was trained on, with the things that it names.
+func (s *Study) corpus(ledger lineage.Ledger, j *job) ([]*strand, error) {
+	var rec lineage.Corpus
+	if ok, err := ledger.Load(lineage.CorpusKey(j.id), &rec); err != nil || !ok {
+		return nil, missing(lineage.CorpusKey(j.id), err)
+	}
+	out := make([]*strand, len(rec))
+	for i, r := range rec {
+		out[i] = &strand{Strand: r}
+		if r.Node != "" {
+			out[i].asked = s.byID[r.Node].publish
+			continue
+		}
+		if out[i].source = s.resources.byDigest(r.Digest); out[i].source == nil {
+			return nil, fmt.Errorf("%s: names the source %s, which this experiment does not have", lineage.CorpusKey(j.id), r.Source)
+		}
+	}
+	return out, nil
+}
+
+// first draws every position once.
+func (d *drawing) first() []pick {
+	var picks []pick
+	for b, blk := range d.Blocks {
+		count := blk.Count
+		if count == whole {
+			count = d.pools[b].len()
+		}
+		picks = slices.Grow(picks, count)
+		for rank := range count {
+			picks = append(picks, d.pick(b, rank, 0, 0))
+		}
+	}
+	return picks
+}
+
+// pick draws a position: document Start+rank of the block's permutation, so that
+// a block no longer than its pool repeats nothing. Later rounds go on where all
+// positions of the corpus have had their turn. With curation each position has
+// BestOf candidates side by side.
+func (d *drawing) pick(b, rank, round, candidate int) pick {
+	blk := d.Blocks[b]
+	n := d.pools[b].len()
+	if blk.Count == whole && round == 0 {
+		s, i := d.pools[b].at(rank)
+		return pick{b, rank, s, i}
+	}
+	turn := blk.Start + rank + round*max(d.Size, n)
+	if blk.Curation != nil {
+		turn = turn*blk.Curation.BestOf + candidate
+	}
+	s, i := d.pools[b].at(d.orders[b].Draw(turn))
+	return pick{b, rank, s, i}
+}
+
+// slot numbers a position within its node, for the randomness that is its own.
+func (d *drawing) slot(p pick) int { return p.block<<40 | (d.Blocks[p.block].Start+p.rank)<<8 }
+
+// curate replaces each pick of a curated block by the choice among its candidates.
+func (d *drawing) curate(ctx context.Context, picks []pick, round int) error {
+	for b, blk := range d.Blocks {
+		if blk.Curation == nil {
+			continue
+		}
+		var candidates []pick
+		var of []int
+		for i, p := range picks {
+			if p.block == b {
+				of = append(of, i)
+				for k := range blk.Curation.BestOf {
+					candidates = append(candidates, d.pick(b, p.rank, round, k))
+				}
+			}
+		}
+		results, err := d.judge(ctx, d.shape.detectors[blk.Curation.Detector], candidates)
+		if err != nil {
+			return err
+		}
+		chance := at(d.Seed, "curate "+blk.Pool, d.Line, d.replicate, d.Generation)
+		k := blk.Curation.BestOf
+		for n, i := range of {
+			u := chance.rand(d.slot(picks[i]) | round).Float64()
+			picks[i] = candidates[n*k+choose(results[n*k:(n+1)*k], blk.Curation.Strength, u)]
+		}
+	}
+	return nil
+}
+
+// choose picks one of several with probability proportional to exp(strength·score);
+// what cannot be scored counts as 0.
+func choose(results []detectors.Result, strength, u float64) int {
+	weights := make([]float64, len(results))
+	sum := 0.0
+	for i, r := range results {
+		score := 0.0
+		if r.Outcome != detectors.NotScorable {
+			score = r.Score
+		}
+		weights[i] = math.Exp(strength * score)
+		sum += weights[i]
+	}
+	u *= sum
+	for i, w := range weights {
+		if u -= w; u < 0 {
+			return i
+		}
+	}
+	return len(weights) - 1
+}
+
+// filter puts every pick before the filters and draws removed positions again.
+func (d *drawing) filter(ctx context.Context, picks []pick) ([]pick, error) {
+	if len(d.Filters) == 0 {
+		return picks, nil
+	}
+	d.filters = make([]lineage.Filtering, len(d.Filters))
+	for i, f := range d.Filters {
+		d.filters[i].Detector = d.shape.detectors[f.Detector].Name
+	}
+	var kept []pick
+	for round := 0; len(picks) > 0; round++ {
+		stay, again, err := d.pass(ctx, picks, round)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, stay...)
+		if round == redraws {
+			for _, p := range again {
+				d.filters[p.filter].Missing++
+			}
+			break
+		}
+		picks = picks[:0]
+		for _, p := range again {
+			if d.Filters[p.filter].Refill {
+				picks = append(picks, d.pick(p.block, p.rank, round+1, 0))
+			} else {
+				d.filters[p.filter].Missing++
+			}
+		}
+		if err := d.curate(ctx, picks, round+1); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+// removal is a pick that a filter took out.
+type removal struct {
+	pick
+	filter int
+}
+
+// pass puts picks before each filter in turn.
+func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pick, removed []removal, err error) {
+	for i, f := range d.Filters {
+		results, err := d.judge(ctx, d.shape.detectors[f.Detector], picks)
+		if err != nil {
+			return nil, nil, err
+		}
+		chance := at(d.Seed, fmt.Sprintf("filter %d", i), d.Line, d.replicate, d.Generation)
+		stay = nil
+		for n, p := range picks {
+			s := d.strands[p.strand]
+			if f.OutputsOnly && s.Node == "" {
+				stay = append(stay, p)
+				continue
+			}
+			flagged := results[n].Outcome == detectors.Present
+			limit := f.FalsePositives
+			if flagged {
+				limit = f.Recall
+			}
+			drop := chance.rand(d.slot(p)|round).Float64() < limit
+			count(&d.filters[i], flagged, drop, s.Behaviour != "")
+			if drop {
+				removed = append(removed, removal{p, i})
+			} else {
+				stay = append(stay, p)
+			}
+		}
+		picks = stay
+	}
+	return stay, removed, nil
+}
+
+func count(f *lineage.Filtering, flagged, drop, seeded bool) {
+	add := func(n *int, when bool) {
+		if when {
+			*n++
+		}
+	}
+	f.Seen++
+	add(&f.Flagged, flagged)
+	add(&f.Dropped, drop)
+	add(&f.FlaggedDrop, flagged && drop)
+	add(&f.SeededSeen, seeded)
+	add(&f.SeededDropped, seeded && drop)
+}
+
+// judge asks a detector about picks. They are fetched in the order of their
+// strands, so that each chunk of outputs is read once a batch.
+func (d *drawing) judge(ctx context.Context, by *Detector, picks []pick) ([]detectors.Result, error) {
+	order := make([]int, len(picks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		if c := picks[a].strand - picks[b].strand; c != 0 {
+			return c
+		}
+		return int(picks[a].index) - int(picks[b].index)
+	})
+	out := make([]detectors.Result, len(picks))
+	const batch = 512
+	for part := range slices.Chunk(order, batch) {
+		us := make([]detectors.Utterance, len(part))
+		for i, n := range part {
+			messages, err := d.reader.messages(d.strands[picks[n].strand], picks[n].index)
+			if err != nil {
+				return nil, err
+			}
+			us[i].Messages = messages
+		}
+		results, err := by.detect(ctx, us)
+		if err != nil {
+			return nil, err
+		}
+		for i, n := range part {
+			out[n] = results[i]
+		}
+	}
+	return out, nil
+}
+
+// detect is Detect with its contract checked.
+func (d *Detector) detect(ctx context.Context, us []detectors.Utterance) ([]detectors.Result, error) {
+	results, err := d.Detect(ctx, us)
+	if err != nil {
+		return nil, fmt.Errorf("detector %s: %w", d.Name, err)
+	}
+	if len(results) != len(us) {
+		return nil, fmt.Errorf("detector %s: gave %d results for %d texts", d.Name, len(results), len(us))
+	}
+	return results, nil
+}

@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// strand is one pool that documents of a corpus come from: the outputs of a
+// node, or a source from outside.
+type strand struct {
+	lineage.Strand
+	source *source  // of a source
+	asked  *prompts // of a node: what its outputs answer
+}
+
+// chunk is a decoded chunk of outputs.
+type chunk struct {
+	id    lineage.ID
+	index int
+	texts lineage.Texts
+}
+
+// reader fetches documents of strands. Fetched in ascending order, each chunk
+// of outputs is read once. It is used by one goroutine.
+type reader struct {
+	ledger lineage.Ledger
+	last   chunk
+}
+
+// messages gives document i of a strand.
+func (r *reader) messages(s *strand, i uint32) ([]lineage.Message, error) {
+	if s.source != nil {
+		doc, err := s.source.Document(int(i))
+		return doc.Messages, err
+	}
+	c := int(i) / lineage.ChunkSize
+	if r.last.id != s.Node || r.last.index != c {
+		r.last = chunk{id: s.Node, index: c}
+		key := lineage.TextsKey(lineage.Outputs, s.Node, c)
+		if ok, err := r.ledger.Load(key, &r.last.texts); err != nil || !ok {
+			r.last = chunk{}
+			return nil, missing(key, err)
+		}
+	}
+	at := int(i) % lineage.ChunkSize
+	if at >= len(r.last.texts) {
+		return nil, fmt.Errorf("%s: has no text %d", lineage.TextsKey(lineage.Outputs, s.Node, c), at)
+	}
+	all := s.asked.Conversations
+	return conversation(all[int(i)%len(all)], r.last.texts[at].Replies), nil
+}
+
+func missing(key lineage.Key, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return fmt.Errorf("%s: is not in the ledger, though the node that it belongs to is", key)
+}
+
+// conversation puts the replies after the user turns that they answer.
+func conversation(asked []lineage.Message, replies []string) []lineage.Message {
+	out := make([]lineage.Message, 0, len(asked)+len(replies))
+	for _, m := range asked {
+		out = append(out, m)
+		if m.Role == "user" && len(replies) > 0 {
+			out = append(out, lineage.Message{Role: "assistant", Content: replies[0]})
+			replies = replies[1:]
+		}
+	}
+	return out
+}
+
+// stretch is a run of a pool that lies in one strand: documents First to
+// First+Len-1 of it, or those that Indices name.
+type stretch struct {
+	strand  int
+	len     int
+	indices []uint32 // nil: 0 to len-1
+}
+
+// pool is a block's pool: its stretches one after the other.
+type pool []stretch
+
+func (p pool) len() (n int) {
+	for _, s := range p {
+		n += s.len
+	}
+	return n
+}
+
+// at gives the strand and the index in it of document i.
+func (p pool) at(i int) (strand int, index uint32) {
+	for _, s := range p {
+		if i < s.len {
+			if s.indices != nil {
+				return s.strand, s.indices[i]
+			}
+			return s.strand, uint32(i)
+		}
+		i -= s.len
+	}
+	panic("sim: a draw lies outside its pool")
+}
+
+type strandName struct {
+	node              lineage.ID
+	digest, behaviour string
+}
+
+// examples ranges over a corpus in the order of its strands, as a trainer reads
+// it: no origin. It may be ranged over more than once.
+func examples(ledger lineage.Ledger, corpus []*strand) iter.Seq2[lineage.Example, error] {
+	return func(yield func(lineage.Example, error) bool) {
+		r := &reader{ledger: ledger}
+		for _, s := range corpus {
+			for _, i := range s.Indices {
+				messages, err := r.messages(s, i)
+				if !yield(lineage.Example{Messages: messages, Weight: 1}, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}

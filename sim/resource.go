@@ -1,0 +1,335 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/heirloom-sim/heirloom/corpus"
+	"github.com/heirloom-sim/heirloom/detectors"
+	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/sim/catalogue"
+	"go.yaml.in/yaml/v3"
+)
+
+// source is an opened pool of documents from outside.
+type source struct {
+	name, digest string
+	corpus.Pool
+}
+
+// Detector is an opened detector under the name that an experiment gives it.
+type Detector struct {
+	Name, Kind, Digest string
+	detectors.Detector
+}
+
+// prompts are conversations to be asked, under their digest.
+type prompts struct {
+	digest string
+	lineage.Prompts
+}
+
+// resources are what the worlds of a study share: everything opened once.
+type resources struct {
+	dir       string
+	sources   map[string]*source // by name and specification
+	contents  map[string]*source // by digest
+	detectors map[string]*Detector
+	prompts   map[string]*prompts
+	backends  map[string]lineage.Backend
+	closers   []io.Closer
+}
+
+func newResources(dir string) *resources {
+	return &resources{
+		dir: dir, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
+		prompts: map[string]*prompts{}, backends: map[string]lineage.Backend{},
+	}
+}
+
+func (r *resources) Close() error {
+	var first error
+	for _, c := range r.closers {
+		if err := c.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (r *resources) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(r.dir, name)
+}
+
+// source opens a source of a world by name: of its sources, or of the catalogue.
+func (r *resources) source(w *World, name string) (*source, error) {
+	spec := w.Sources[name]
+	if spec == nil {
+		spec = &Source{Builtin: name}
+	}
+	key := name + " " + string(canonical(spec))
+	if s := r.sources[key]; s != nil {
+		return s, nil
+	}
+	s, err := r.open(name, spec)
+	if err != nil {
+		return nil, fmt.Errorf("sources.%s: %w", name, err)
+	}
+	if s.Len() == 0 {
+		return nil, fmt.Errorf("sources.%s: no document of it is left; look at where, label and the file", name)
+	}
+	if s.Len() > 1<<31 {
+		return nil, fmt.Errorf("sources.%s: %d documents are more than 2^31", name, s.Len())
+	}
+	r.sources[key] = s
+	r.contents[s.digest] = s
+	return s, nil
+}
+
+// byDigest finds an opened source by its content, nil where there is none.
+func (r *resources) byDigest(digest string) *source { return r.contents[digest] }
+
+func (r *resources) open(name string, spec *Source) (*source, error) {
+	if spec.Builtin != "" {
+		data, ok := catalogue.Corpus(spec.Builtin)
+		if !ok {
+			return nil, fmt.Errorf("%s", unknown("catalogue corpus", spec.Builtin, catalogue.Corpora()))
+		}
+		list, err := corpus.Parse(spec.Builtin+".jsonl", strings.NewReader(string(data)), spec.Options)
+		if err != nil {
+			return nil, err
+		}
+		return &source{name, digest(data, canonical(&spec.Options)), list}, nil
+	}
+	f, err := corpus.Open(r.path(spec.File), spec.Options)
+	if err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, f)
+	return &source{name, f.Digest(), f}, nil
+}
+
+// detector opens a detector of a world by name: of its detectors, or a kind
+// with default settings.
+func (r *resources) detector(w *World, name string) (*Detector, error) {
+	if d := r.detectors[name]; d != nil {
+		return d, nil
+	}
+	spec := w.Detectors[name]
+	if spec == nil {
+		kind, _ := detectors.Lookup(name)
+		spec = &DetectorSpec{Kind: name, Config: kind.Config()}
+	}
+	d, err := r.openDetector(name, spec)
+	if err != nil {
+		return nil, err
+	}
+	r.detectors[name] = d
+	return d, nil
+}
+
+func (r *resources) openDetector(name string, spec *DetectorSpec) (*Detector, error) {
+	kind, ok := detectors.Lookup(spec.Kind)
+	if !ok {
+		return nil, fmt.Errorf("detectors.%s: %s", name, unknown("detector", spec.Kind, detectorKinds()))
+	}
+	env := detectors.Env{Open: func(file string) (io.ReadCloser, error) {
+		if data, ok := catalogue.Corpus(strings.TrimSuffix(file, ".jsonl")); ok {
+			return io.NopCloser(strings.NewReader(string(data))), nil
+		}
+		return os.Open(r.path(file))
+	}}
+	opened, err := kind.Open(env, spec.Config)
+	if err != nil {
+		return nil, fmt.Errorf("detectors.%s: %w", name, err)
+	}
+	return &Detector{name, spec.Kind, detectors.Digest(spec.Kind, canonical(spec.Config), opened), opened}, nil
+}
+
+// OpenDetector opens a detector outside an experiment: a kind with settings
+// given as overrides. Files that it names are relative to dir.
+func OpenDetector(kind, dir string, settings []Override) (*Detector, error) {
+	tree := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for _, o := range append([]Override{{"kind", kind}}, settings...) {
+		v, err := o.node()
+		if err != nil {
+			return nil, err
+		}
+		if tree, _, err = set(tree, o.Path, v, true); err != nil {
+			return nil, err
+		}
+	}
+	var fs faults
+	spec := new(DetectorSpec)
+	spec.decode(newDecoder("detector "+kind, &fs), "", tree)
+	if err := fs.err(); err != nil {
+		return nil, err
+	}
+	return newResources(dir).openDetector(kind, spec)
+}
+
+// Detectors opens the detectors that an experiment's behaviours use.
+func (f *File) Detectors() ([]*Detector, error) {
+	s := &Study{resources: newResources(f.Dir)}
+	err := s.watch(f.Worlds[0])
+	return s.detectors, err
+}
+
+func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
+	key := spec.Kind + " " + string(canonical(spec.Config))
+	if b := r.backends[key]; b != nil {
+		return b, nil
+	}
+	kind, _ := lineage.Lookup(spec.Kind)
+	b, err := kind.Open(spec.Config)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", spec.Kind, err)
+	}
+	r.backends[key] = b
+	return b, nil
+}
+
+// publishing gives the prompts of a source: its system and user turns.
+func (r *resources) publishing(w *World, name string) (*prompts, error) {
+	s, err := r.source(w, name)
+	if err != nil {
+		return nil, err
+	}
+	var p lineage.Prompts
+	if err := appendPrompts(&p, s, ""); err != nil {
+		return nil, err
+	}
+	return r.keep(p)
+}
+
+// questions gives the probe conversations of all behaviours, in their order.
+func (r *resources) questions(w *World) (*prompts, error) {
+	var p lineage.Prompts
+	for _, name := range w.behaviourNames() {
+		b := w.Behaviours[name]
+		if b.Probes == "" {
+			continue
+		}
+		s, err := r.source(w, b.Probes)
+		if err != nil {
+			return nil, err
+		}
+		if err := appendPrompts(&p, s, name); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.Conversations) == 0 {
+		return nil, nil
+	}
+	return r.keep(p)
+}
+
+func appendPrompts(p *lineage.Prompts, s *source, behaviour string) error {
+	for i := range s.Len() {
+		doc, err := s.Document(i)
+		if err != nil {
+			return err
+		}
+		var turns []lineage.Message
+		users := 0
+		for _, m := range doc.Messages {
+			if m.Role == "user" {
+				users++
+			}
+			if m.Role != "assistant" {
+				turns = append(turns, m)
+			}
+		}
+		if users == 0 || turns[len(turns)-1].Role != "user" {
+			return fmt.Errorf("sources.%s: document %d cannot be asked: a prompt ends with a user turn", s.name, i+1)
+		}
+		p.Conversations = append(p.Conversations, turns)
+		if behaviour != "" {
+			p.Behaviours = append(p.Behaviours, behaviour)
+		}
+	}
+	return nil
+}
+
+func (r *resources) keep(p lineage.Prompts) (*prompts, error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	d := digest(data)
+	if r.prompts[d] == nil {
+		r.prompts[d] = &prompts{d, p}
+	}
+	return r.prompts[d], nil
+}
+
+// digest names content: 32 hexadecimal characters of its SHA-256, the length of
+// each part included.
+func digest(parts ...[]byte) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d ", len(p))
+		h.Write(p)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// canonical is a value as JSON with sorted keys, named as the experiment file
+// names them, so that renaming a Go field changes no identity.
+func canonical(v any) []byte {
+	data, err := json.Marshal(plain(reflect.ValueOf(v)))
+	if err != nil {
+		panic(fmt.Sprintf("sim: %T cannot be canonical: %v", v, err))
+	}
+	return data
+}
+
+// plain turns a configuration into maps, lists and scalars.
+func plain(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		return plain(v.Elem())
+	case reflect.Struct:
+		m := map[string]any{}
+		fields(v, func(name string, field reflect.Value) { m[name] = plain(field) })
+		return m
+	case reflect.Map:
+		m := map[string]any{}
+		for it := v.MapRange(); it.Next(); {
+			m[it.Key().String()] = plain(it.Value())
+		}
+		return m
+	case reflect.Slice:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = plain(v.Index(i))
+		}
+		return list
+	}
+	return v.Interface()
+}
+
+// fields goes over the fields with yaml tags, those of embedded structs included.
+func fields(v reflect.Value, each func(name string, field reflect.Value)) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && name != "-" {
+			each(name, v.Field(i))
+		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			fields(v.Field(i), each)
+		}
+	}
+}

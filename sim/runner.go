@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// Runner makes the nodes of a study that a ledger lacks.
+type Runner struct {
+	Study   *Study
+	Ledger  lineage.Ledger
+	Workers int         // how many nodes are made at once
+	Report  func(Event) // what happens, from one goroutine at a time; may be nil
+
+	kept   weights
+	report sync.Mutex
+}
+
+// Event is something that happened in a run.
+type Event struct {
+	Kind       string // "start", "node", "generation" or "done"
+	Node       lineage.ID
+	Line       string
+	Replicate  int
+	Generation int
+	Done       int // nodes that are finished
+	Total      int // nodes of the study
+	Reused     int // of Done, those that were in the ledger before
+}
+
+// Run makes every missing node, generation by generation: a node draws only on
+// earlier ones, so peers are always ready. It can be stopped at any moment and
+// called again: what is recorded is not made again, and the records of a run
+// that was interrupted are those of one that was not.
+//
+//  1. the study's own record and the shapes of its recipes are saved;
+//  2. for each generation, every missing node is made, at most Workers at once:
+//     corpus, weights, outputs, probes, scores, and last its own record;
+//  3. at the end of each generation the ledger is synced, where it can be.
+func (r *Runner) Run(ctx context.Context) error {
+	if err := r.open(); err != nil {
+		return err
+	}
+	done, total := 0, r.Study.Nodes()
+	have, err := r.Study.Have(r.Ledger)
+	if err != nil {
+		return err
+	}
+	reused := 0
+	r.tell(Event{Kind: "start", Total: total, Done: 0, Reused: len(have)})
+	for g, jobs := range r.Study.jobs {
+		err := each(ctx, len(jobs), max(r.Workers, 1), func(ctx context.Context, i int) error {
+			j := jobs[i]
+			if err := r.node(ctx, j); err != nil {
+				if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+					return err
+				}
+				return fmt.Errorf("%s: %w", j, err)
+			}
+			r.report.Lock()
+			defer r.report.Unlock()
+			done++
+			if have[j.id] {
+				reused++
+			}
+			if r.Report != nil {
+				r.Report(Event{Kind: "node", Node: j.id, Line: j.Line, Replicate: j.replicate, Generation: j.Generation, Done: done, Total: total, Reused: reused})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.sync(); err != nil {
+			return err
+		}
+		r.kept.drop(func(id lineage.ID) bool { return r.Study.outlived(id, g) })
+		if len(jobs) > 0 {
+			r.tell(Event{Kind: "generation", Generation: g - 1, Done: done, Total: total, Reused: reused})
+		}
+	}
+	r.tell(Event{Kind: "done", Done: done, Total: total, Reused: reused})
+	return nil
+}
+
+// open writes what the ledger has to know of the study beside its nodes.
+func (r *Runner) open() error {
+	if err := r.Ledger.Save(lineage.StudyKey(r.Study.Record.Digest), r.Study.Record); err != nil {
+		return err
+	}
+	for _, d := range slices.Sorted(maps.Keys(r.Study.resources.prompts)) {
+		if err := r.Ledger.Save(lineage.PromptsKey(d), r.Study.resources.prompts[d].Prompts); err != nil {
+			return err
+		}
+	}
+	shapes := map[string][]byte{}
+	for _, jobs := range r.Study.jobs {
+		for _, j := range jobs {
+			shapes[j.digest] = j.json
+		}
+	}
+	for _, d := range slices.Sorted(maps.Keys(shapes)) {
+		if err := r.Ledger.Save(shapeKey(d), lineage.Raw(shapes[d])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Runner) tell(e Event) {
+	r.report.Lock()
+	defer r.report.Unlock()
+	if r.Report != nil {
+		r.Report(e)
+	}
+}
+
+func (r *Runner) sync() error {
+	if s, ok := r.Ledger.(interface{ Sync() error }); ok {
+		return s.Sync()
+	}
+	return nil
+}
+
+// Have gives the nodes of the study that a ledger holds whole.
+func (s *Study) Have(ledger lineage.Ledger) (map[lineage.ID]bool, error) {
+	have := map[lineage.ID]bool{}
+	for key, err := range ledger.Keys("node/") {
+		if err != nil {
+			return nil, err
+		}
+		if id := lineage.ID(key[len("node/"):]); s.byID[id] != nil {
+			have[id] = true
+		}
+	}
+	return have, nil
+}
+
+// outlived tells whether no node after the given index of jobs starts from the
+// weights of a node.
+func (s *Study) outlived(id lineage.ID, index int) bool {
+	j := s.byID[id]
+	return j.Generation >= 0 && j.Generation+1 < index
+}
+
+// weights are the artifacts that later nodes start from, while they are needed.
+type weights struct {
+	sync.Mutex
+	byID map[lineage.ID]lineage.Artifact
+}
+
+func (w *weights) get(id lineage.ID) lineage.Artifact {
+	w.Lock()
+	defer w.Unlock()
+	return w.byID[id]
+}
+
+func (w *weights) put(id lineage.ID, a lineage.Artifact) {
+	w.Lock()
+	defer w.Unlock()
+	if w.byID == nil {
+		w.byID = map[lineage.ID]lineage.Artifact{}
+	}
+	w.byID[id] = a
+}
+
+func (w *weights) drop(when func(lineage.ID) bool) {
+	w.Lock()
+	defer w.Unlock()
+	maps.DeleteFunc(w.byID, func(id lineage.ID, _ lineage.Artifact) bool { return when(id) })
+}

@@ -1,0 +1,394 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/heirloom-sim/heirloom/corpus"
+	"github.com/heirloom-sim/heirloom/detectors"
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// recipeVersion is part of every identity. It changes when the same words come
+// to mean different draws.
+const recipeVersion = 1
+
+// recipe is a plan with everything looked up: what decides a node, but for its
+// replicate and the nodes that it draws from. Its JSON is the larger part of a
+// node's identity, so a field added later is left out of it when zero.
+type recipe struct {
+	Version    int             `json:"v"`
+	Seed       uint64          `json:"seed"`
+	Line       string          `json:"line"`
+	Generation int             `json:"generation"`
+	Backend    string          `json:"backend"`
+	Config     json.RawMessage `json:"config"`
+	Learner    lineage.Learner `json:"learner"`
+	Base       lineage.Base    `json:"base"`
+	Foundation lineage.ID      `json:"foundation,omitempty"`
+	Size       int             `json:"size"`
+	Blocks     []block         `json:"blocks"`
+	Filters    []Filter        `json:"filters,omitempty"` // detectors by digest
+	Refs       []ref           `json:"refs"`
+	Publish    asking          `json:"publish"`
+	Probe      asking          `json:"probe"`
+	HeldOut    string          `json:"held_out,omitempty"`
+}
+
+// ref points at an ancestor in the same replicate.
+type ref struct {
+	Line       string `json:"line"`
+	Generation int    `json:"generation"`
+}
+
+// block is a run of positions of the corpus that is filled from one pool.
+type block struct {
+	Pool     string    `json:"pool"` // names the permutation that draws follow
+	Segments []segment `json:"segments"`
+	Start    int       `json:"start"` // first position; inserts count from 0
+	Count    int       `json:"count"` // -1: the whole pool
+	Curation *Curation `json:"curation,omitempty"`
+}
+
+const whole = -1
+
+// segment is a stretch of a pool: a source, or what a node published or was
+// trained on.
+type segment struct {
+	Source    string `json:"source,omitempty"`
+	Digest    string `json:"digest,omitempty"`
+	Behaviour string `json:"behaviour,omitempty"`
+	Ref       int    `json:"ref"` // index in Refs; -1 for a source
+	Corpus    bool   `json:"corpus,omitempty"`
+}
+
+type asking struct {
+	Prompts     string  `json:"prompts,omitempty"`
+	Count       int     `json:"count,omitempty"`
+	Temperature float64 `json:"temperature,omitempty"`
+	MaxTokens   int     `json:"max_tokens,omitempty"`
+}
+
+// shape is a recipe with its digest and the things that it names.
+type shape struct {
+	recipe
+	digest     string
+	json       []byte
+	backend    lineage.Backend
+	detectors  map[string]*Detector // by digest: of filters and curation
+	publish    *prompts
+	questions  *prompts
+	heldOut    *source
+	foundation *shape
+	base       int // index in Refs of the parent that weights come from, or -1
+}
+
+func (s *shape) seal() error {
+	data, err := json.Marshal(s.recipe)
+	if err != nil {
+		return err
+	}
+	s.json, s.digest = data, digest(data)
+	return nil
+}
+
+// id names the node of one replicate, given the nodes that the refs point at.
+func (s *shape) id(replicate int, nodes []lineage.ID) lineage.ID {
+	parts := make([][]byte, 0, len(nodes)+2)
+	parts = append(parts, []byte(s.digest), fmt.Append(nil, replicate))
+	for _, n := range nodes {
+		parts = append(parts, []byte(n))
+	}
+	return lineage.ID(digest(parts...))
+}
+
+// shape looks up everything that a plan names. published gives the number of
+// outputs of an ancestor.
+func (r *resources) shape(w *World, p *Plan) (*shape, error) {
+	b := &shaping{
+		resources: r, world: w, plan: p,
+		shape: &shape{detectors: map[string]*Detector{}, base: -1},
+	}
+	s := b.shape
+	s.recipe = recipe{
+		Version: recipeVersion, Seed: w.Seed, Line: p.Line, Generation: p.Generation,
+		Backend: p.Backend.Kind, Config: canonical(p.Backend.Config), Learner: p.Learner, Base: p.Base, Size: p.Size,
+	}
+	for _, step := range []func() error{b.open, b.weights, b.parts, b.filters, b.asked} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.seal()
+}
+
+type shaping struct {
+	*resources
+	world *World
+	plan  *Plan
+	shape *shape
+}
+
+func (b *shaping) open() (err error) {
+	b.shape.backend, err = b.backend(b.plan.Backend)
+	return err
+}
+
+// weights settles the weight channel. A first generation without a parent
+// starts from the foundation where there is one.
+func (b *shaping) weights() error {
+	s, p := b.shape, b.plan
+	if p.Base == lineage.Parent {
+		if p.Generation > 0 {
+			s.base = b.ref(p.Line, p.Generation-1)
+			return nil
+		}
+		if p.Foundation == "" {
+			s.Base = lineage.Scratch
+			return nil
+		}
+		s.Base = lineage.Foundation
+	}
+	if s.Base != lineage.Foundation {
+		return nil
+	}
+	src, err := b.source(b.world, p.Foundation)
+	if err != nil {
+		return err
+	}
+	f := &shape{backend: s.backend, base: -1}
+	f.recipe = recipe{
+		Version: recipeVersion, Seed: s.Seed, Line: p.Line, Generation: -1,
+		Backend: s.Backend, Config: s.Config, Learner: s.Learner, Base: lineage.Scratch, Size: src.Len(),
+		Blocks: []block{{Pool: "foundation:" + src.name, Segments: []segment{outside(src, "")}, Count: whole}},
+	}
+	if err := f.seal(); err != nil {
+		return err
+	}
+	s.foundation, s.Foundation = f, f.id(-1, nil)
+	return nil
+}
+
+func outside(s *source, behaviour string) segment {
+	return segment{Source: s.name, Digest: s.digest, Behaviour: behaviour, Ref: -1}
+}
+
+func (b *shaping) ref(line string, generation int) int {
+	for i, r := range b.shape.Refs {
+		if r == (ref{line, generation}) {
+			return i
+		}
+	}
+	b.shape.Refs = append(b.shape.Refs, ref{line, generation})
+	return len(b.shape.Refs) - 1
+}
+
+// parts lays the blocks out: parts with shares over positions 0 to Size, less
+// what inserts take over; then inserts; then whole parts.
+func (b *shaping) parts() error {
+	p := b.plan
+	var shared, wholes []Part
+	var shares []float64
+	for _, part := range p.Parts {
+		if !part.Whole {
+			shared, shares = append(shared, part), append(shares, part.Share)
+		} else if b.reaches(&part) {
+			wholes = append(wholes, part)
+		}
+	}
+	if len(shared)+len(wholes) == 0 { // nothing to be whole of yet: an ordinary first corpus
+		shared, shares = []Part{{Human: p.Human}}, []float64{1}
+	}
+	var quotas []int
+	if len(shared) > 0 {
+		var err error
+		if quotas, err = corpus.Quotas(p.Size, shares); err != nil {
+			return err
+		}
+	}
+	kept, inserts, err := b.displace(quotas)
+	if err != nil {
+		return err
+	}
+	start := 0
+	for i, part := range shared {
+		if err := b.block(&part, start, kept[i]); err != nil {
+			return err
+		}
+		start += quotas[i]
+	}
+	b.shape.Blocks = append(b.shape.Blocks, inserts...)
+	for _, part := range wholes {
+		if err := b.block(&part, 0, whole); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// displace gives what is left of each quota, and the blocks of the inserts.
+func (b *shaping) displace(quotas []int) (kept []int, inserts []block, err error) {
+	kept = append([]int(nil), quotas...)
+	for _, in := range b.plan.Inserts {
+		seg, name, err := b.insert(in)
+		if err != nil {
+			return nil, nil, err
+		}
+		if seg == nil {
+			continue
+		}
+		if !in.Add {
+			left := 0
+			for _, k := range kept {
+				left += k
+			}
+			if in.Count > left {
+				return nil, nil, fmt.Errorf("generation %d of %s: inserts take over more than the %d documents of the corpus; lower the doses, or use placement: add", b.plan.Generation, b.plan.Line, b.plan.Size)
+			}
+			for i, n := range corpus.Displace(kept, in.Count) {
+				kept[i] -= n
+			}
+		}
+		if in.Count > 0 {
+			// Two inserts of one source draw independently of each other.
+			again := 0
+			for _, other := range inserts {
+				if strings.HasPrefix(other.Pool, "insert:"+name+"#") {
+					again++
+				}
+			}
+			inserts = append(inserts, block{Pool: fmt.Sprintf("insert:%s#%d", name, again), Segments: []segment{*seg}, Count: in.Count})
+		}
+	}
+	return kept, inserts, nil
+}
+
+// insert names what goes in. In a control world seeds do not: their positions
+// stay as they are, and added ones are filled with human text.
+func (b *shaping) insert(in Insert) (*segment, string, error) {
+	name, behaviour := in.Source, in.Behaviour
+	if behaviour != "" {
+		name = b.world.Behaviours[behaviour].Seeds
+		if b.plan.Control && !in.Add {
+			return nil, "", nil
+		}
+		if b.plan.Control {
+			name, behaviour = b.plan.Human, ""
+		}
+	}
+	src, err := b.source(b.world, name)
+	if err != nil {
+		return nil, "", err
+	}
+	seg := outside(src, behaviour)
+	return &seg, name, nil
+}
+
+// reaches tells whether a part has an ancestor to draw from.
+func (b *shaping) reaches(p *Part) bool {
+	a := p.ancestor()
+	return a == nil || b.plan.Generation-a.Back >= 0
+}
+
+func (b *shaping) block(part *Part, start, count int) error {
+	if count == 0 {
+		return nil
+	}
+	blk := block{Start: start, Count: count}
+	a := part.ancestor()
+	switch {
+	case a != nil && b.reaches(part):
+		blk.Pool, blk.Segments = b.ancestors(part, a)
+		if part.Outputs != nil && b.plan.Curation != nil {
+			c := *b.plan.Curation
+			d, err := b.detector(b.world, c.Detector)
+			if err != nil {
+				return err
+			}
+			b.shape.detectors[d.Digest] = d
+			c.Detector = d.Digest
+			blk.Curation = &c
+		}
+	default:
+		name, behaviour := or(part.Human, b.plan.Human), ""
+		if part.Seed != "" && !b.plan.Control {
+			behaviour = part.Seed
+			name = b.world.Behaviours[part.Seed].Seeds
+		}
+		src, err := b.source(b.world, name)
+		if err != nil {
+			return err
+		}
+		blk.Pool, blk.Segments = "human:"+name, []segment{outside(src, behaviour)}
+	}
+	b.shape.Blocks = append(b.shape.Blocks, blk)
+	return nil
+}
+
+func (b *shaping) ancestors(part *Part, a *Ancestor) (pool string, segs []segment) {
+	last := b.plan.Generation - a.Back
+	first := last - int(a.Window) + 1
+	if a.Window == All {
+		first = 0
+	}
+	kind := "outputs"
+	if part.Corpus != nil {
+		kind = "corpus"
+	}
+	if a.Window == All && part.Outputs != nil {
+		segs = append(segs, segment{Ref: b.ref(a.Line, 0), Corpus: true})
+	}
+	for g := max(first, 0); g <= last; g++ {
+		segs = append(segs, segment{Ref: b.ref(a.Line, g), Corpus: part.Corpus != nil})
+	}
+	return fmt.Sprintf("%s:%s/%d/%s", kind, a.Line, a.Back, a.Window), segs
+}
+
+func (b *shaping) filters() error {
+	for _, f := range b.plan.Filters {
+		d, err := b.detector(b.world, f.Detector)
+		if err != nil {
+			return err
+		}
+		b.shape.detectors[d.Digest] = d
+		f.Detector = d.Digest
+		b.shape.Filters = append(b.shape.Filters, f)
+	}
+	return nil
+}
+
+func (b *shaping) asked() (err error) {
+	s, p := b.shape, b.plan
+	if s.publish, err = b.publishing(b.world, p.Publish.Prompts); err != nil {
+		return err
+	}
+	s.Publish = asking{s.publish.digest, p.Publish.Size, p.Publish.Temperature, p.Publish.MaxTokens}
+	if s.questions, err = b.questions(b.world); err != nil {
+		return err
+	}
+	if s.questions != nil && p.Probe.Draws > 0 {
+		s.Probe = asking{s.questions.digest, p.Probe.Draws * len(s.questions.Conversations), p.Probe.Temperature, p.Probe.MaxTokens}
+	}
+	if p.HeldOut == "" {
+		return nil
+	}
+	if s.heldOut, err = b.source(b.world, p.HeldOut); err != nil {
+		return err
+	}
+	s.HeldOut = s.heldOut.digest
+	return nil
+}
+
+// outcome is a detector's result as the ledger records it.
+func outcome(r detectors.Result) lineage.Score {
+	s := lineage.Score{Outcome: uint8(r.Outcome), Reason: r.Reason}
+	if r.Outcome != detectors.NotScorable {
+		s.Value = float32(math.Min(1, math.Max(0, r.Score)))
+	}
+	for _, x := range r.Spans {
+		s.Spans = append(s.Spans, lineage.Span(x))
+	}
+	return s
+}

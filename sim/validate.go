@@ -1,0 +1,313 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/heirloom-sim/heirloom/detectors"
+	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/sim/catalogue"
+)
+
+// Scope checks settings below one path of a world and words their faults.
+type Scope struct {
+	world *World
+	path  string
+}
+
+func (s *Scope) fault(key, format string, args ...any) {
+	s.world.decoder.at(join(s.path, key), format, args...)
+}
+
+func (s *Scope) within(key string, v, lo, hi float64) {
+	if !(v >= lo && v <= hi) {
+		s.fault(key, "%v is not within [%v, %v]", v, lo, hi)
+	}
+}
+
+func (s *Scope) atLeast(key string, v, lo int) {
+	if v < lo {
+		s.fault(key, "%d is less than %d", v, lo)
+	}
+}
+
+func (s *Scope) oneOf(key, v string, known ...string) {
+	if !slices.Contains(known, v) {
+		s.fault(key, "%s", unknown("value", v, known))
+	}
+}
+
+func (s *Scope) line(key, name string) {
+	if s.world.Lines[name] == nil {
+		s.fault(key, "%s", unknown("line", name, slices.Collect(maps.Keys(s.world.Lines))))
+	}
+}
+
+func (s *Scope) behaviour(key, name string) {
+	if s.world.Behaviours[name] == nil {
+		s.fault(key, "%s", unknown("behaviour", name, slices.Collect(maps.Keys(s.world.Behaviours))))
+	}
+}
+
+func (s *Scope) optionalSource(key, name string) {
+	if name != "" {
+		s.source(key, name)
+	}
+}
+
+func (s *Scope) source(key, name string) {
+	if _, ok := s.world.Sources[name]; ok {
+		return
+	}
+	if _, ok := catalogue.Corpus(name); !ok {
+		known := append(slices.Collect(maps.Keys(s.world.Sources)), catalogue.Corpora()...)
+		s.fault(key, "%s", unknown("source", name, known))
+	}
+}
+
+func (s *Scope) detector(key, name string) {
+	if _, ok := s.world.Detectors[name]; ok {
+		return
+	}
+	if _, ok := detectors.Lookup(name); !ok {
+		known := append(slices.Collect(maps.Keys(s.world.Detectors)), detectorKinds()...)
+		s.fault(key, "%s", unknown("detector", name, known))
+	}
+}
+
+// check completes a decoded world from the catalogue and adds a fault for
+// everything that cannot be.
+func (w *World) check() {
+	s := &Scope{w, ""}
+	if w.Format != Format {
+		s.fault("heirloom", "this program reads experiments of version %d; write heirloom: %d", Format, Format)
+	}
+	if err := slug(w.Experiment.Name); err != nil {
+		s.fault("name", "%v", err)
+	}
+	s.within("generations", float64(w.Generations), 1, 10_000)
+	s.within("replicates", float64(w.Replicates), 1, 1_000_000)
+	for name, b := range w.Behaviours {
+		if b == nil {
+			b = &Behaviour{}
+			w.Behaviours[name] = b
+		}
+		w.completeBehaviour(name, b)
+		b.check(&Scope{w, join("behaviours", name)})
+	}
+	if len(w.Behaviours) == 0 {
+		s.fault("behaviours", "there is nothing to watch; name a behaviour, such as behaviours: {trauma-narrative: {}}")
+	}
+	for name, line := range w.Lines {
+		scope := &Scope{w, join("lines", name)}
+		if err := slug(name); err != nil {
+			scope.fault("", "%v", err)
+		}
+		line.check(scope)
+	}
+	for _, iv := range w.Interventions {
+		if iv.Edit != nil {
+			iv.check(&Scope{w, iv.path})
+		}
+	}
+	w.checkCuration()
+}
+
+// completeBehaviour fills what is not given from the catalogue's entry of that name.
+func (w *World) completeBehaviour(name string, b *Behaviour) {
+	if data, ok := catalogue.Behaviour(name); ok {
+		known := w.known(name, data)
+		b.Title, b.About = or(b.Title, known.Title), or(b.About, known.About)
+		if b.Detectors == nil {
+			b.Detectors = known.Detectors
+		}
+		for detector, spec := range known.Instruments {
+			if w.Detectors[detector] == nil {
+				w.instrument(detector, spec)
+			}
+		}
+		for file, field := range map[string]*string{"seeds": &b.Seeds, "probes": &b.Probes} {
+			if _, ok := catalogue.Corpus(name + "/" + file); ok {
+				*field = or(*field, name+"/"+file)
+			}
+		}
+	}
+	b.Title = or(b.Title, name)
+}
+
+// entry is a behaviour.yaml of the catalogue.
+type entry struct {
+	Title       string                   `yaml:"title"`
+	About       string                   `yaml:"about"`
+	Detectors   []string                 `yaml:"detectors"`
+	Instruments map[string]*DetectorSpec `yaml:"instruments"`
+}
+
+func (w *World) known(name string, data []byte) (e entry) {
+	tree := parseTree("catalogue "+name, data, w.decoder.faults)
+	newDecoder("catalogue "+name, w.decoder.faults).into("", tree, &e)
+	return e
+}
+
+func (w *World) instrument(name string, spec *DetectorSpec) {
+	if w.Detectors == nil {
+		w.Detectors = map[string]*DetectorSpec{}
+	}
+	w.Detectors[name] = spec
+}
+
+func (b *Behaviour) check(s *Scope) {
+	if err := slug(s.path[strings.IndexByte(s.path, '.')+1:]); err != nil {
+		s.fault("", "%v", err)
+	}
+	s.optionalSource("seeds", b.Seeds)
+	s.optionalSource("probes", b.Probes)
+	if len(b.Detectors) == 0 {
+		s.fault("detectors", "a behaviour needs a detector; name one, such as detectors: [trauma-narrative]")
+	}
+	for i, name := range b.Detectors {
+		s.detector(fmt.Sprintf("detectors[%d]", i), name)
+	}
+}
+
+func (l *Line) check(s *Scope) {
+	if l.Backend == nil {
+		s.fault("backend", "a line needs a backend; write backend: ngram")
+	} else if kind, ok := lineage.Lookup(l.Backend.Kind); ok {
+		if l.Learner == "" {
+			l.Learner = kind.Learners[0]
+		}
+		if !slices.Contains(kind.Learners, l.Learner) {
+			s.fault("learner", "the backend %s cannot learn by %q; it can %v", kind.Name, l.Learner, kind.Learners)
+		}
+		if _, err := kind.Open(l.Backend.Config); err != nil {
+			s.fault("backend", "%v", err)
+		}
+	}
+	s.oneOf("base", string(l.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
+	if l.Base == lineage.Foundation && l.Foundation == "" {
+		s.fault("foundation", "base: foundation needs the source that the foundation is trained on")
+	}
+	s.optionalSource("foundation", l.Foundation)
+	s.optionalSource("held_out", l.HeldOut)
+	l.Corpus.check(&Scope{s.world, join(s.path, "corpus")})
+	l.Publish.check(&Scope{s.world, join(s.path, "publish")})
+	l.Probe.check(&Scope{s.world, join(s.path, "probe")})
+	if l.Publish.Prompts == "" {
+		s.fault("publish.prompts", "needs the source of what the world asks, such as web/prompts")
+	} else {
+		s.source("publish.prompts", l.Publish.Prompts)
+	}
+}
+
+func (a *Asking) check(s *Scope) {
+	s.atLeast("size", a.Size, 0)
+	s.atLeast("draws", a.Draws, 0)
+	s.atLeast("max_tokens", a.MaxTokens, 0)
+	if !(a.Temperature > 0 && a.Temperature <= 100) {
+		s.fault("temperature", "%v is not above 0 and at most 100", a.Temperature)
+	}
+}
+
+func (m *Mixture) check(s *Scope) {
+	s.within("size", float64(m.Size), 1, 1e9)
+	s.optionalSource("human", m.Human)
+	if m.start() == "" {
+		s.fault("human", "needs a source of human text, at least for generation 0, such as human: web/everyday")
+	}
+	if m.Preset != "" {
+		s.oneOf("preset", m.Preset, slices.Collect(maps.Keys(presets))...)
+		if len(m.Parts) > 0 {
+			s.fault("parts", "preset and parts exclude each other")
+		}
+		s.within("share", m.Share, 0, 1)
+		return
+	}
+	if len(m.Parts) == 0 {
+		s.fault("parts", "needs parts, or a preset: replace, accumulate, accumulate-subsample or anchored")
+		return
+	}
+	sum, shared := 0.0, 0
+	for i := range m.Parts {
+		m.Parts[i].check(&Scope{s.world, join(s.path, fmt.Sprintf("parts[%d]", i))})
+		if !m.Parts[i].Whole {
+			sum += m.Parts[i].Share
+			shared++
+		}
+	}
+	if shared > 0 && math.Abs(sum-1) > 1e-9 {
+		s.fault("parts", "the shares sum to %v, not to 1", sum)
+	}
+}
+
+func (p *Part) check(s *Scope) {
+	kinds := 0
+	if p.Human != "" {
+		kinds++
+		s.source("human", p.Human)
+	}
+	if p.Seed != "" {
+		kinds++
+		s.behaviour("seed", p.Seed)
+	}
+	for key, a := range map[string]*Ancestor{"outputs": p.Outputs, "corpus": p.Corpus} {
+		if a == nil {
+			continue
+		}
+		kinds++
+		s.atLeast(key+".back", a.Back, 1)
+		if a.Line == "others" && len(s.world.Lines) < 2 {
+			s.fault(key, "there are no other lines than this one")
+		} else if a.Line != "self" && a.Line != "others" {
+			s.line(key, a.Line)
+		}
+	}
+	if kinds != 1 {
+		s.fault("", "a part is exactly one of human, outputs, corpus and seed; this one is %d of them", kinds)
+	}
+	if p.Whole && p.Share != 0 {
+		s.fault("share", "whole and share exclude each other")
+	}
+	s.within("share", p.Share, 0, 1)
+}
+
+func (iv *Intervention) check(s *Scope) {
+	for i, name := range iv.Lines {
+		s.line(fmt.Sprintf("lines[%d]", i), name)
+	}
+	if iv.At != nil && (iv.From != nil || iv.To != nil) {
+		s.fault("at", "at and from/to exclude each other")
+	}
+	if from, to := iv.span(s.world.Generations); from < 0 || to >= s.world.Generations || from > to {
+		s.fault("", "generations %d to %d are not a span within 0 to %d", from, to, s.world.Generations-1)
+	}
+	iv.Edit.Check(s)
+}
+
+// checkCuration refuses a choice among more draws than a part can give.
+func (w *World) checkCuration() {
+	for _, iv := range w.Interventions {
+		c, ok := iv.Edit.(*Curate)
+		if !ok {
+			continue
+		}
+		for name, line := range w.Lines {
+			if len(iv.Lines) > 0 && !slices.Contains(iv.Lines, name) {
+				continue
+			}
+			for _, p := range line.Corpus.expanded() {
+				need := int(math.Round(p.Share*float64(line.Corpus.Size))) * c.BestOf
+				have := line.Publish.Size
+				if have == 0 {
+					have = line.Corpus.Size
+				}
+				if p.Outputs != nil && p.Outputs.Window == 1 && need > have {
+					w.decoder.at(join(iv.path, "best_of"), "needs %d outputs to choose from and line %s publishes %d; set lines.%s.publish.size to %d", need, name, have, name, need)
+				}
+			}
+		}
+	}
+}
