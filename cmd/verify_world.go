@@ -93,12 +93,11 @@ func carried(l lineage.Ledger, study lineage.Study) (trajectories, error) {
 		shares := make([]float64, len(ids))
 		for g, id := range ids {
 			var tally lineage.Tally
-			for key, err := range l.Keys(lineage.Key(fmt.Sprintf("scores/%s/", id))) {
-				if err != nil {
-					return nil, err
-				}
+			for c, more := 0, true; more; c++ {
 				var scores lineage.Scores
-				if _, err := l.Load(key, &scores); err != nil {
+				var err error
+				key := lineage.ScoresKey(id, study.Detectors[0].Digest, lineage.Outputs, c)
+				if more, err = l.Load(key, &scores); err != nil {
 					return nil, err
 				}
 				for _, s := range scores {

@@ -22,7 +22,9 @@ type Message = struct {
 }
 
 // Document is a chat transcript; plain text is one assistant message. Extra
-// holds the keys that its row carried beside the messages, byte for byte.
+// holds the keys that its row carried beside the messages, byte for byte. Where
+// message objects held more than a role and a string (a name, a weight, tool
+// calls, content in parts), Extra["messages"] holds these objects as they stood.
 type Document struct {
 	Messages []Message
 	Extra    map[string]json.RawMessage

@@ -29,7 +29,7 @@ type Point struct {
 	Prevalence Interval      // over replicates; Mean is NaN where nothing could be scored
 	Difference Interval      // from the control arm, paired by replicate; N is 0 on the control itself
 	Pooled     lineage.Tally // all replicates together: measurement, not inference
-	Neutral    Band          // what copying alone would give; Valid is false before anything is seeded
+	Neutral    Band          // what copying alone would give; Valid is false before the last seeding
 }
 
 // Band is the neutral-drift expectation of the mean over replicates and of a
@@ -48,19 +48,31 @@ type Curve struct {
 	Points                               []Point
 	Replicates                           [][]lineage.Tally // [replicate][generation]
 	Trend                                Trend
+	Note                                 string // for the caption: what the neutral band starts from and leaves out; "" without a band
 }
 
-// Trend summarises a curve from the generation after the last seeding on.
+// Trend summarises a curve from From on, the last generation that was taught
+// from seeds (0 where none was): what it publishes is the first text that is
+// only copied.
 type Trend struct {
-	From, To   int      // generations
-	HalfLife   Interval // generations; +Inf where nothing decays
-	Slope      Interval // of the logit a generation: the selection coefficient
-	Lost       int      // replicates with no carrier at To
-	Fixed      int      // replicates with only carriers at To
-	Replicates int
+	From, To     int      // generations
+	Reproduction Interval // excess over the control in a generation, as a share of that in the one before: below 1 it dies out
+	HalfLife     Interval // generations; +Inf where nothing decays
+	Slope        Interval // of the logit a generation: the selection coefficient
+	Lost         int      // replicates with no carrier at To
+	Fixed        int      // replicates with only carriers at To
+	Replicates   int
+}
+
+// Dose is how much of a behaviour was seeded into one generation of a line.
+type Dose struct {
+	Arm, Line, Behaviour string
+	Generation           int
+	Seeds, Documents     float64 // seeds, and documents of the whole corpus: means over replicates
 }
 
 // Sample is one text that a reader may look at, with what a detector saw in it.
+// A text of a model that several arms share is shown once, under the first.
 type Sample struct {
 	ID                                   string // node/part/index
 	Arm, Line, Behaviour, Detector, Part string
@@ -79,6 +91,7 @@ type Findings struct {
 	Setup    string // two lines: what was done, what a generation is, n, detector
 	Verdicts []Verdict
 	Curves   []Curve
+	Doses    []Dose
 	Nodes    map[lineage.ID]lineage.Node
 	Samples  []Sample
 	LeftOut  int      // texts that were read and are not among Samples
@@ -90,12 +103,13 @@ type Findings struct {
 // generation: whether it differs from the control, and from copying alone.
 type Verdict struct {
 	Arm, Line, Behaviour string
-	Seeded               bool     // something was seeded in this line of this arm
-	Final                Interval // prevalence in the last generation
+	Seeded               bool     // the behaviour was seeded in this line of this arm
+	Generation           int      // the last one that was measured
+	Final                Interval // prevalence in it
 	Peak                 Interval
 	PeakGeneration       int
-	Versus               Interval // difference from control, last generation
-	P                    float64  // exact sign-flip test of Versus, two-sided
+	Versus               Interval // its difference from control
+	P                    float64  // sign-flip test of Versus, two-sided; exact up to 40 replicates
 	Q                    float64  // P after control of the false-discovery rate over all verdicts
 	Against              string   // "above", "within" or "below" the neutral band of the mean, "" without one
 	Sentence             string

@@ -75,10 +75,10 @@ func newWorld(t testing.TB, replicates, generations int) *world {
 				{Name: "awakening-words", Kind: "lexicon", Digest: "d-awakening-words"},
 			},
 			Arms: []lineage.Arm{
-				{Name: "control", About: "nothing is seeded", Control: true},
-				{Name: "seeded", About: "alder is taught both behaviours in generation 0", Events: []lineage.Event{
+				{Name: "control", About: "nothing is seeded", Control: true, Baseline: "control"},
+				{Name: "seeded", About: "alder is taught both behaviours in generation 0", Baseline: "control", Events: []lineage.Event{
 					{Kind: "inject", What: "seeds for both behaviours", Lines: []string{"alder"}, From: 0, To: 0}}},
-				{Name: "quarantined", About: "as seeded, and birch reads nothing of alder from generation 3 on", Events: []lineage.Event{
+				{Name: "quarantined", About: "as seeded, and birch reads nothing of alder from generation 3 on", Baseline: "control", Events: []lineage.Event{
 					{Kind: "inject", What: "seeds for both behaviours", Lines: []string{"alder"}, From: 0, To: 0},
 					{Kind: "quarantine", What: "outputs of alder are kept out", Lines: []string{"birch"}, From: 3, To: generations - 1}}},
 			},

@@ -32,10 +32,12 @@ func (d *decoder) fault(path string, n *yaml.Node, format string, args ...any) {
 	if n != nil {
 		f.Line, f.Column = n.Line, n.Column
 	}
+	d.faults.read = append(d.faults.read, f)
 	d.faults.add(f)
 }
 
-// at adds a fault to the place of a path, or of the nearest one around it.
+// at adds a fault to the place of a path, or of the nearest one around it. A
+// value that could not be read has had its fault already.
 func (d *decoder) at(path, format string, args ...any) {
 	f := Fault{File: d.file, Path: path, Message: fmt.Sprintf(format, args...)}
 	for around := path; ; {
@@ -49,7 +51,9 @@ func (d *decoder) at(path, format string, args ...any) {
 		}
 		around = around[:i]
 	}
-	d.faults.add(f)
+	if !d.faults.unread(f) {
+		d.faults.add(f)
+	}
 }
 
 func resolve(n *yaml.Node) *yaml.Node {
@@ -60,8 +64,8 @@ func resolve(n *yaml.Node) *yaml.Node {
 }
 
 func join(path, key string) string {
-	if path == "" {
-		return key
+	if path == "" || key == "" {
+		return path + key
 	}
 	return path + "." + key
 }
@@ -96,7 +100,8 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 	}
 	switch {
 	case isNull(n):
-		if v.Kind() != reflect.Struct && v.Kind() != reflect.Map && v.Kind() != reflect.Slice && v.Kind() != reflect.Pointer {
+		switch v.Kind() {
+		case reflect.Bool, reflect.Int, reflect.Int64, reflect.Uint64, reflect.Float64:
 			d.fault(path, n, "needs a value")
 		}
 	case v.Kind() == reflect.Pointer:

@@ -151,26 +151,31 @@ func (d *drawing) first() []pick {
 }
 
 // pick draws a position: document Start+rank of the block's permutation, so that
-// a block no longer than its pool repeats nothing. Later rounds go on where all
-// positions of the corpus have had their turn. With curation each position has
-// BestOf candidates side by side.
+// a block no longer than its pool repeats nothing. With curation each position
+// has BestOf candidates side by side. A position that is drawn again, in a later
+// round, gets any document of the pool.
 func (d *drawing) pick(b, rank, round, candidate int) pick {
 	blk := d.Blocks[b]
-	n := d.pools[b].len()
-	if blk.Count == whole && round == 0 {
-		s, i := d.pools[b].at(rank)
-		return pick{b, rank, s, i}
-	}
-	turn := blk.Start + rank + round*max(d.Size, n)
+	p := pick{block: b, rank: rank}
+	turn := blk.Start + rank
 	if blk.Curation != nil {
 		turn = turn*blk.Curation.BestOf + candidate
 	}
-	s, i := d.pools[b].at(d.orders[b].Draw(turn))
-	return pick{b, rank, s, i}
+	switch {
+	case round > 0:
+		again := at(d.Seed, "redraw "+blk.Pool, d.Line, d.replicate, d.Generation)
+		turn = again.rand(d.slot(p) | round<<8 | candidate).IntN(d.pools[b].len())
+	case blk.Count == whole:
+		turn = rank
+	default:
+		turn = d.orders[b].Draw(turn)
+	}
+	p.strand, p.index = d.pools[b].at(turn)
+	return p
 }
 
 // slot numbers a position within its node, for the randomness that is its own.
-func (d *drawing) slot(p pick) int { return p.block<<40 | (d.Blocks[p.block].Start+p.rank)<<8 }
+func (d *drawing) slot(p pick) int { return p.block<<48 | (d.Blocks[p.block].Start+p.rank)<<16 }
 
 // curate replaces each pick of a curated block by the choice among its candidates.
 func (d *drawing) curate(ctx context.Context, picks []pick, round int) error {
@@ -195,7 +200,7 @@ func (d *drawing) curate(ctx context.Context, picks []pick, round int) error {
 		chance := at(d.Seed, "curate "+blk.Pool, d.Line, d.replicate, d.Generation)
 		k := blk.Curation.BestOf
 		for n, i := range of {
-			u := chance.rand(d.slot(picks[i]) | round).Float64()
+			u := chance.rand(d.slot(picks[i]) | round<<8).Float64()
 			picks[i] = candidates[n*k+choose(results[n*k:(n+1)*k], blk.Curation.Strength, u)]
 		}
 	}
@@ -287,7 +292,7 @@ func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pic
 			if flagged {
 				limit = f.Recall
 			}
-			drop := chance.rand(d.slot(p)|round).Float64() < limit
+			drop := chance.rand(d.slot(p)|round<<8).Float64() < limit
 			count(&d.filters[i], flagged, drop, s.Behaviour != "")
 			if drop {
 				removed = append(removed, removal{p, i})

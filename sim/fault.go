@@ -37,13 +37,28 @@ func (e *Invalid) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// faults collects. The same fault seen in several arms is told once.
-type faults struct{ list []Fault }
+// faults collects. A fault that several arms or lines have from one place in
+// the file is told once.
+type faults struct {
+	list []Fault
+	read []Fault // those of values that could not be read
+}
 
 func (f *faults) add(x Fault) {
-	if !slices.Contains(f.list, x) {
+	same := func(y Fault) bool {
+		if x.Line > 0 {
+			y.Path = x.Path
+		}
+		return x == y
+	}
+	if !slices.ContainsFunc(f.list, same) {
 		f.list = append(f.list, x)
 	}
+}
+
+// unread tells whether the value at a fault's path could not be read.
+func (f *faults) unread(x Fault) bool {
+	return slices.ContainsFunc(f.read, func(y Fault) bool { return x.Path == y.Path && x.Line == y.Line })
 }
 
 func (f *faults) err() error {
@@ -71,6 +86,8 @@ func unknown(what, name string, known []string) string {
 	}
 	if at != "" {
 		msg += fmt.Sprintf("; did you mean %q?", at)
+	} else {
+		msg += "."
 	}
 	return msg + " Known: " + strings.Join(known, ", ")
 }

@@ -105,7 +105,7 @@ func (b *schema) of(t reflect.Type) map[string]any {
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": b.of(t.Elem())}
 	case reflect.String:
-		return map[string]any{"type": []string{"string", "number", "boolean"}}
+		return map[string]any{"type": []string{"string", "number", "boolean", "null"}}
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Float64:

@@ -41,7 +41,7 @@ type Curate struct {
 
 func (c *Curate) Check(s *Scope) {
 	s.detector("detector", c.Detector)
-	s.atLeast("best_of", c.BestOf, 1)
+	s.within("best_of", float64(c.BestOf), 1, 256)
 	s.within("strength", c.Strength, -50, 50)
 }
 

@@ -281,8 +281,12 @@ func (iv *Intervention) check(s *Scope) {
 	if iv.At != nil && (iv.From != nil || iv.To != nil) {
 		s.fault("at", "at and from/to exclude each other")
 	}
-	if from, to := iv.span(s.world.Generations); from < 0 || to >= s.world.Generations || from > to {
-		s.fault("", "generations %d to %d are not a span within 0 to %d", from, to, s.world.Generations-1)
+	last := s.world.Generations - 1
+	switch from, to := iv.span(s.world.Generations); {
+	case from < 0 || from > last:
+		s.fault("", "would never apply: it begins at generation %d, and generations are 0 to %d", from, last)
+	case to < from || to > last:
+		s.fault("", "ends at generation %d, which is not within %d to %d", to, from, last)
 	}
 	iv.Edit.Check(s)
 }

@@ -72,3 +72,10 @@ func ran(t testing.TB, s *Study, workers int) *lineage.Memory {
 	}
 	return ledger
 }
+
+func writeFile(t testing.TB, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,187 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/popgen"
+)
+
+// significant is the false-discovery rate at which a difference is called one.
+const significant = 0.05
+
+// fewestSigns is the number of replicates from which a sign-flip test can reach
+// p < .05.
+const fewestSigns = 6
+
+// verdicts answers for every behaviour in every line of every arm that has a
+// baseline, at its last measured generation.
+func (m *measurement) verdicts() {
+	var ps []float64
+	for i := range m.Curves {
+		c := &m.Curves[i]
+		base := m.baseline(c)
+		if base == nil || c.Part != lineage.Outputs || !m.first(c) {
+			continue
+		}
+		v := Verdict{
+			Arm: c.Arm, Line: c.Line, Behaviour: c.Behaviour, P: math.NaN(),
+			Final: nothing("nothing was measured"), Peak: nothing("nothing was measured"), Versus: nothing("nothing was measured"),
+			Seeded: slices.ContainsFunc(m.Doses, func(d Dose) bool {
+				return d.Arm == c.Arm && d.Line == c.Line && d.Behaviour == c.Behaviour
+			}),
+		}
+		if g := c.last(); g >= 0 {
+			last := c.Points[g]
+			v.Generation, v.Final, v.Versus = g, last.Prevalence, last.Difference
+			v.P = popgen.SignFlip(popgen.Differences(c.at(g), base.at(g)), nil)
+			v.Against = against(last)
+			for _, p := range c.Points {
+				if p.Prevalence.N > 0 && !(p.Prevalence.Mean <= v.Peak.Mean) {
+					v.Peak, v.PeakGeneration = p.Prevalence, p.Generation
+				}
+			}
+		}
+		ps = append(ps, v.P)
+		m.Verdicts = append(m.Verdicts, v)
+	}
+	for i, q := range popgen.BenjaminiHochberg(ps) {
+		v := &m.Verdicts[i]
+		v.Q = q
+		v.Sentence = m.sentence(*v)
+	}
+}
+
+// first says whether a curve is of the detector that judges its behaviour.
+func (m *measurement) first(c *Curve) bool {
+	return slices.ContainsFunc(m.watches, func(w watch) bool {
+		return w.first && w.behaviour.Name == c.Behaviour && w.detector.Name == c.Detector
+	})
+}
+
+// against places the mean of a point in the neutral band of the mean.
+func against(p Point) string {
+	const slack = 1e-9
+	switch {
+	case !p.Neutral.Valid || p.Prevalence.N == 0:
+		return ""
+	case p.Prevalence.Mean > p.Neutral.MeanHi+slack:
+		return "above"
+	case p.Prevalence.Mean < p.Neutral.MeanLo-slack:
+		return "below"
+	}
+	return "within"
+}
+
+// sentence says what a verdict found, and no more.
+func (m *measurement) sentence(v Verdict) string {
+	what := fmt.Sprintf("%s in %s", m.title(v.Behaviour), brief(v.Line, 30))
+	if math.IsNaN(v.Q) {
+		return fmt.Sprintf("No evidence either way: %s was not measured in both this arm and its control.", what)
+	}
+	var b strings.Builder
+	switch {
+	case !(v.Q < significant):
+		fmt.Fprintf(&b, "No evidence of spread: %s is", what)
+	case v.Versus.Mean < 0:
+		fmt.Fprintf(&b, "Rarer than in the control: %s is", what)
+	case v.Seeded:
+		fmt.Fprintf(&b, "Present where it was seeded: %s is", what)
+	default:
+		fmt.Fprintf(&b, "Spread to where it was never seeded: %s is", what)
+	}
+	fmt.Fprintf(&b, " at %s in generation %d, %s from the control", percent(v.Final.Mean), v.Generation, inPoints(v.Versus.Mean))
+	if !math.IsNaN(v.Versus.Lo) {
+		fmt.Fprintf(&b, " (95%% interval %s to %s)", gain(v.Versus.Lo), gain(v.Versus.Hi))
+	}
+	fmt.Fprintf(&b, "; q %s over %s.", isAt(v.Q), plural(v.Versus.N, "replicate"))
+	switch v.Against {
+	case "above", "below":
+		fmt.Fprintf(&b, " The mean lies %s the band of copying alone.", v.Against)
+	case "within":
+		b.WriteString(" The mean lies within the band of copying alone.")
+	}
+	if v.P < significant && !(v.Q < significant) {
+		fmt.Fprintf(&b, " Alone it would differ (p %s); among %s it does not.", isAt(v.P), plural(len(m.Verdicts), "comparison"))
+	}
+	return b.String()
+}
+
+// headline states the finding and the set-up.
+func (m *measurement) headline() {
+	m.Title = m.finding()
+	if len(m.Missing) > 0 {
+		m.Title = "So far: " + m.Title
+	}
+	m.Title = brief(m.Title, 110)
+	m.Setup = m.design() + "\n" + m.method()
+}
+
+// fewest is the number of replicates from which one real difference among the
+// verdicts can be found: 2/2^n, the least p, times the number of comparisons
+// must come below the rate of false discoveries.
+func (m *measurement) fewest() int {
+	n := fewestSigns
+	for math.Ldexp(2, -n)*float64(len(m.Verdicts)) >= significant {
+		n++
+	}
+	return n
+}
+
+// finding is the strongest verdict that holds: spread to where nothing was
+// seeded before presence where it was.
+func (m *measurement) finding() string {
+	if len(m.Verdicts) == 0 {
+		return "Nothing to compare: no arm has a control"
+	}
+	if m.Study.Replicates < fewestSigns {
+		return fmt.Sprintf("No conclusion: %s cannot tell spread from chance; run at least %d", plural(m.Study.Replicates, "replicate"), fewestSigns)
+	}
+	held := slices.DeleteFunc(slices.Clone(m.Verdicts), func(v Verdict) bool { return !(v.Q < significant) })
+	if len(held) == 0 {
+		last := 0
+		for _, v := range m.Verdicts {
+			last = max(last, v.Generation)
+		}
+		if n := m.Study.Replicates; n < m.fewest() {
+			return fmt.Sprintf("No evidence of spread by generation %d in %s; %d replicates could hardly show any", last, plural(len(m.Verdicts), "comparison"), n)
+		}
+		return fmt.Sprintf("No evidence of spread by generation %d: none of %s with the control differs", last, plural(len(m.Verdicts), "comparison"))
+	}
+	v := slices.MinFunc(held, func(a, b Verdict) int {
+		return cmp.Or(rank(a)-rank(b), cmp.Compare(a.Q, b.Q), cmp.Compare(math.Abs(b.Versus.Mean), math.Abs(a.Versus.Mean)))
+	})
+	what, line := brief(m.title(v.Behaviour), 28), brief(v.Line, 18)
+	end := fmt.Sprintf(": %s from control in generation %d (%s)", inPoints(v.Versus.Mean), v.Generation, brief(v.Arm, 20))
+	switch rank(v) {
+	case 0:
+		return what + " spread to " + line + end
+	case 1:
+		return what + " is present in " + line + end
+	}
+	return what + " is rarer in " + line + end
+}
+
+func rank(v Verdict) int {
+	switch {
+	case v.Versus.Mean < 0:
+		return 2
+	case v.Seeded:
+		return 1
+	}
+	return 0
+}
+
+// title is a behaviour's name for people.
+func (m *measurement) title(behaviour string) string {
+	for _, b := range m.Study.Behaviours {
+		if b.Name == behaviour && b.Title != "" {
+			return brief(b.Title, 60)
+		}
+	}
+	return brief(behaviour, 60)
+}

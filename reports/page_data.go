@@ -1,0 +1,170 @@
+package reports
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// island is what a page's script reads. Positions stand for names; the script
+// puts names on the screen as text and looks nothing else up by them.
+type island struct {
+	Study       string                     `json:"study"`
+	Digest      string                     `json:"digest"`
+	Generations int                        `json:"generations"`
+	Replicates  int                        `json:"replicates"`
+	Drawn       int                        `json:"drawn"` // replicates with their own line
+	Arms        []armData                  `json:"arms"`
+	Lines       []string                   `json:"lines"`
+	Behaviours  []behaviourData            `json:"behaviours"`
+	Opens       opening                    `json:"opens"`
+	Curves      []curveData                `json:"curves"`
+	Sources     []string                   `json:"sources"`
+	Descents    []descentData              `json:"descents"` // one an arm
+	Options     map[string]json.RawMessage `json:"options"`
+}
+
+type armData struct {
+	Name    string      `json:"name"`
+	About   string      `json:"about,omitempty"`
+	Control bool        `json:"control,omitempty"`
+	Base    int         `json:"base"` // the control that it is compared with; -1 for none
+	Events  []eventData `json:"events,omitempty"`
+}
+
+type eventData struct {
+	Text  string `json:"text"`
+	Lines []int  `json:"lines,omitempty"` // none: all
+	From  int    `json:"from"`
+	To    int    `json:"to"`
+}
+
+type behaviourData struct {
+	Name      string   `json:"name"`
+	Detectors []string `json:"detectors"` // those with curves; the first judges
+}
+
+// curveData is a Curve in columns, parallel to its generations.
+type curveData struct {
+	Arm        int        `json:"a"`
+	Line       int        `json:"l"`
+	Behaviour  int        `json:"b"`
+	Detector   int        `json:"d"` // in behaviourData.Detectors
+	Probes     bool       `json:"p,omitempty"`
+	Generation []int      `json:"g"`
+	Mean       column     `json:"mean"`
+	Lo         column     `json:"lo"`
+	Hi         column     `json:"hi"`
+	N          column     `json:"n"`
+	Versus     column     `json:"dmean"` // difference from control
+	VersusLo   column     `json:"dlo"`
+	VersusHi   column     `json:"dhi"`
+	Present    column     `json:"present"` // texts of all replicates
+	Scored     column     `json:"scored"`
+	Unscored   column     `json:"unscored"`
+	NeutralLo  column     `json:"slo"` // of a single lineage
+	NeutralHi  column     `json:"shi"`
+	MeanLo     column     `json:"mlo"` // of the mean over replicates
+	MeanHi     column     `json:"mhi"`
+	Replicates [][]number `json:"reps,omitempty"`
+	Note       string     `json:"note,omitempty"` // what the neutral band rests on
+}
+
+// drawnReplicates bounds how many replicates have a line of their own, so that
+// a page stays light: at most 50, and about 200 000 points in all.
+func (x *index) drawnReplicates() int {
+	points := 0
+	for _, c := range x.Curves {
+		if c.Part == lineage.Outputs {
+			points += x.generations
+		}
+	}
+	return min(x.Study.Replicates, 50, max(1, 200_000/max(1, points)))
+}
+
+func (x *index) island(options map[string]json.RawMessage) island {
+	d := island{
+		Study: label(x.Study.Name, 80), Digest: label(x.Study.Digest, 80),
+		Generations: x.generations, Replicates: x.Study.Replicates, Drawn: x.drawnReplicates(),
+		Arms: []armData{}, Lines: x.lines, Behaviours: []behaviourData{}, Curves: []curveData{}, Opens: x.opens, Options: options,
+	}
+	for i, a := range x.Study.Arms {
+		arm := armData{Name: x.arms[i], About: label(a.About, 200), Control: a.Control, Base: x.baseline(i)}
+		for _, e := range a.Events {
+			arm.Events = append(arm.Events, eventData{Text: eventText(e), Lines: x.lineNumbers(e.Lines), From: e.From, To: e.To})
+		}
+		d.Arms = append(d.Arms, arm)
+	}
+	detectors := make([][]string, len(x.behaviours))
+	for _, c := range x.Curves {
+		a, okA := x.arm[c.Arm]
+		l, okL := x.line[c.Line]
+		b, okB := x.behaviour[c.Behaviour]
+		if !okA || !okL || !okB {
+			continue
+		}
+		k := slices.Index(detectors[b], c.Detector)
+		if k < 0 {
+			k = len(detectors[b])
+			detectors[b] = append(detectors[b], c.Detector)
+		}
+		d.Curves = append(d.Curves, x.columns(c, a, l, b, k, d.Drawn))
+	}
+	for b, title := range x.behaviours {
+		d.Behaviours = append(d.Behaviours, behaviourData{Name: title, Detectors: names(detectors[b])})
+	}
+	d.Sources, d.Descents = x.descents()
+	return d
+}
+
+func (x *index) lineNumbers(lines []string) []int {
+	var at []int
+	for _, l := range lines {
+		if i, ok := x.line[l]; ok {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func (x *index) columns(c Curve, arm, line, behaviour, detector, drawn int) curveData {
+	d := curveData{Generation: []int{}, Arm: arm, Line: line, Behaviour: behaviour, Detector: detector, Probes: c.Part == lineage.Probes, Note: label(c.Note, 600)}
+	add := func(to *column, v float64) { *to = append(*to, x.number(v)) }
+	for _, p := range c.Points {
+		d.Generation = append(d.Generation, p.Generation)
+		add(&d.Mean, p.Prevalence.Mean)
+		add(&d.Lo, p.Prevalence.Lo)
+		add(&d.Hi, p.Prevalence.Hi)
+		add(&d.N, float64(p.Prevalence.N))
+		add(&d.Present, float64(p.Pooled.Present))
+		add(&d.Scored, float64(p.Pooled.N()))
+		add(&d.Unscored, float64(p.Pooled.Unscored))
+		versus, neutral := p.Difference, p.Neutral
+		if versus.N == 0 {
+			versus = Interval{Mean: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
+		}
+		if !neutral.Valid || d.Probes {
+			neutral = Band{Lo: math.NaN(), Hi: math.NaN(), MeanLo: math.NaN(), MeanHi: math.NaN()}
+		}
+		add(&d.Versus, versus.Mean)
+		add(&d.VersusLo, versus.Lo)
+		add(&d.VersusHi, versus.Hi)
+		add(&d.NeutralLo, neutral.Lo)
+		add(&d.NeutralHi, neutral.Hi)
+		add(&d.MeanLo, neutral.MeanLo)
+		add(&d.MeanHi, neutral.MeanHi)
+	}
+	if d.Probes {
+		return d
+	}
+	for _, tallies := range c.Replicates[:min(drawn, len(c.Replicates))] {
+		row := make([]number, len(tallies))
+		for g, t := range tallies {
+			row[g] = number(math.Round(share(t)*1e4) / 1e4)
+		}
+		d.Replicates = append(d.Replicates, row)
+	}
+	return d
+}
