@@ -129,6 +129,8 @@ func prior(v *verifier) ([]row, error) {
 	return rows, nil
 }
 
+// curation: a text with one hit has the lexicon score 1/2, so a strength of 2r
+// is a reward gap of r between a carrier and another text.
 func curation(v *verifier) ([]row, error) {
 	const n, k, p0 = 100, 10, .1
 	var rows []row
@@ -138,7 +140,7 @@ func curation(v *verifier) ([]row, error) {
 	}{{2, 1}, {4, 1}, {8, .5}} {
 		t, err := v.world(slotWorld{backend: "urn", size: n, carriers: k, publish: n * c.best, generations: 2,
 			line:     fmt.Sprintf("corpus: {size: %d, preset: replace, human: first}", n),
-			extra:    fmt.Sprintf("interventions: [{kind: curate, detector: trait, best_of: %d, strength: %v, from: 1}]", c.best, c.strength),
+			extra:    fmt.Sprintf("interventions: [{kind: curate, detector: trait, best_of: %d, strength: %v, from: 1}]", c.best, 2*c.strength),
 			lineages: v.lineages(200, 1000, 5000)})
 		if err != nil {
 			return nil, err

@@ -172,20 +172,27 @@ func (b *tab) sweep() {
 	}
 }
 
-// shoot saves the whole page as a picture where HEIRLOOM_SHOTS names a directory.
+// keep saves a file where HEIRLOOM_SHOTS names a directory, for a person to look at.
+func keep(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if dir := os.Getenv("HEIRLOOM_SHOTS"); dir != "" {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// shoot keeps a picture of the whole page.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
-	dir := os.Getenv("HEIRLOOM_SHOTS")
-	if dir == "" {
+	if os.Getenv("HEIRLOOM_SHOTS") == "" {
 		return
 	}
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
+	keep(b.t, name+".png", png)
 }
 
 // saved writes a report into a file of the test.

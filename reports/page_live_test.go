@@ -248,6 +248,8 @@ func picturesCarryTitle(t *testing.T, ctx context.Context) {
 		for _, r := range picture {
 			raw = append(raw, byte(r))
 		}
+		keep(t, "picture-"+id+".png", raw)
+		keep(t, "picture-"+id+".svg", []byte(drawing))
 		if c, err := png.DecodeConfig(bytes.NewReader(raw)); err != nil || c.Width != 3300 {
 			t.Errorf("%s: PNG of %d bytes is %d pixels wide (%v)", id, len(raw), c.Width, err)
 		}
@@ -287,11 +289,7 @@ func printingRestores(t *testing.T, ctx context.Context) {
 	if err != nil || len(pdf) < 20_000 {
 		t.Fatalf("printing gave %d bytes (%v)", len(pdf), err)
 	}
-	if dir := os.Getenv("HEIRLOOM_SHOTS"); dir != "" {
-		if err := os.WriteFile(filepath.Join(dir, "paper.pdf"), pdf, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	keep(t, "paper.pdf", pdf)
 	b.wait(fmt.Sprintf(`document.documentElement.dataset.theme === "dark" && document.querySelector(".plot svg").getBoundingClientRect().width === %d`, before))
 	b.quiet()
 }

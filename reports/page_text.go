@@ -154,14 +154,17 @@ func probability(p float64) string {
 // bounds writes the interval of an estimate and what it rests on.
 func bounds(v Interval, write func(float64) string) string {
 	if math.IsNaN(v.Lo) || math.IsNaN(v.Hi) {
-		return fmt.Sprintf("no interval, n = %d", v.N)
+		return fmt.Sprintf("no interval, n\u00a0=\u00a0%d", v.N)
 	}
-	return fmt.Sprintf("%s to %s, n = %d", write(v.Lo), write(v.Hi), v.N)
+	if lo, hi := write(v.Lo), write(v.Hi); lo != hi {
+		return fmt.Sprintf("%s to %s, n\u00a0=\u00a0%d", lo, hi, v.N)
+	}
+	return fmt.Sprintf("n\u00a0=\u00a0%d", v.N)
 }
 
 // between is bounds with the level of the interval.
 func between(v Interval, write func(float64) string) string {
-	if math.IsNaN(v.Lo) || math.IsNaN(v.Hi) {
+	if math.IsNaN(v.Lo) || math.IsNaN(v.Hi) || write(v.Lo) == write(v.Hi) {
 		return bounds(v, write)
 	}
 	return "95% CI " + bounds(v, write)

@@ -176,7 +176,7 @@ func (s *svg) events(p plot, events []lineage.Event) {
 		if from > (p.left+p.right)/2 {
 			s.text("", "end", "muted", to, y, label(eventText(e), 64))
 		} else {
-			s.text("", "start", "muted", from, y, label(eventText(e), 64))
+			s.text("", "start", "muted", from+4, y, label(eventText(e), 64))
 		}
 	}
 }

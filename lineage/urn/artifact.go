@@ -14,6 +14,7 @@ import (
 type Artifact struct {
 	urns  []*texts
 	index map[string]*texts
+	seed  uint64 // of the posterior draw, for an urn that is opened as a sampler
 }
 
 type texts struct {
@@ -58,10 +59,10 @@ func (a *Artifact) total() (sum float64) {
 
 const format = "heirloom-urn 1\n"
 
-// MarshalBinary gives the format line, then for each urn its prompt and its
-// texts with their weights.
+// MarshalBinary gives the format line and the seed, then for each urn its
+// prompt and its texts with their weights.
 func (a *Artifact) MarshalBinary() ([]byte, error) {
-	out := []byte(format)
+	out := binary.LittleEndian.AppendUint64([]byte(format), a.seed)
 	out = binary.AppendUvarint(out, uint64(len(a.urns)))
 	for _, u := range a.urns {
 		out = appendString(out, u.prompt)
@@ -86,8 +87,11 @@ func (b *Backend) Load(data []byte) (lineage.Artifact, error) {
 	if len(data) < len(format) || string(data[:len(format)]) != format {
 		return nil, fmt.Errorf("urn: not an artifact of this version (it should begin with %q)", format)
 	}
-	data = data[len(format):]
-	a := &Artifact{}
+	if data = data[len(format):]; len(data) < 8 {
+		return nil, errCut
+	}
+	a := &Artifact{seed: binary.LittleEndian.Uint64(data)}
+	data = data[8:]
 	urns, data, err := takeUint(data)
 	for range urns {
 		var prompt string

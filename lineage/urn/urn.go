@@ -87,15 +87,17 @@ func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact,
 			return nil, fmt.Errorf("document %d: %w", n-1, err)
 		}
 	}
-	if base, _ := job.Base.(*Artifact); base != nil {
+	if job.Base != nil {
+		base, ok := job.Base.(*Artifact)
+		if !ok {
+			return nil, fmt.Errorf("urn: cannot start from a base of type %T", job.Base)
+		}
 		b.inherit(a, base)
 	}
 	if a.total() <= 0 {
 		return nil, fmt.Errorf("urn: the corpus is empty and there is no base with weight: nothing to resample")
 	}
-	if b.config.Estimate == "sample" {
-		a.resample(rand.New(rand.NewPCG(job.Seed, 0x75726e)))
-	}
+	a.seed = job.Seed
 	return a, nil
 }
 
@@ -147,8 +149,13 @@ func (b *Backend) Open(_ context.Context, art lineage.Artifact) (lineage.Model, 
 		return nil, fmt.Errorf("urn: cannot open an artifact of type %T", art)
 	}
 	m := &model{backend: b, urns: make(map[string]*wheel, len(a.urns)), all: &wheel{}}
+	posterior := rand.New(rand.NewPCG(a.seed, 0x75726e))
 	for _, u := range a.urns {
-		w := b.wheel(u)
+		weights := u.weights
+		if b.config.Estimate == "sample" {
+			weights = dirichlet(weights, posterior)
+		}
+		w := b.wheel(u.texts, weights)
 		m.all.append(w)
 		if b.config.Conditioned && u.prompt != "" {
 			m.urns[u.prompt] = w
@@ -157,10 +164,10 @@ func (b *Backend) Open(_ context.Context, art lineage.Artifact) (lineage.Model, 
 	return m, nil
 }
 
-func (b *Backend) wheel(u *texts) *wheel {
+func (b *Backend) wheel(texts []string, weights []float64) *wheel {
 	w := &wheel{}
-	for i, text := range u.texts {
-		weight := u.weights[i]
+	for i, text := range texts {
+		weight := weights[i]
 		for _, adv := range b.config.Advantage {
 			if strings.Contains(text, adv.Contains) {
 				weight *= 1 + adv.S
@@ -285,22 +292,21 @@ func (m *model) Sample(ctx context.Context, reqs []lineage.Request, emit func(in
 	return nil
 }
 
-// resample replaces the weights of each urn by a draw from the Dirichlet
-// distribution that they parametrise, times their sum.
-func (a *Artifact) resample(r *rand.Rand) {
-	for _, u := range a.urns {
-		sum, drawn := 0.0, 0.0
-		for i, w := range u.weights {
-			sum += w
-			if w > 0 {
-				u.weights[i] = distuv.Gamma{Alpha: w, Beta: 1, Src: r}.Rand()
-			}
-			drawn += u.weights[i]
-		}
-		for i := range u.weights {
-			if drawn > 0 {
-				u.weights[i] *= sum / drawn
-			}
-		}
+// dirichlet draws from the Dirichlet distribution with the given parameters,
+// scaled to their sum.
+func dirichlet(weights []float64, r *rand.Rand) []float64 {
+	out := make([]float64, len(weights))
+	sum, drawn := 0.0, 0.0
+	for i, w := range weights {
+		sum += w
+		out[i] = distuv.Gamma{Alpha: w, Beta: 1, Src: r}.Rand()
+		drawn += out[i]
 	}
+	if drawn == 0 { // every draw underflowed: parameters far below one
+		return weights
+	}
+	for i := range out {
+		out[i] *= sum / drawn
+	}
+	return out
 }

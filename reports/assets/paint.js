@@ -116,7 +116,7 @@ const FUNCTIONS = {
       if (begun.delete(e.from)) children.push({ type: "line", shape: { x1: from, y1: y - 4, x2: from, y2: y + height }, style: { stroke: color.faint, lineWidth: 1.2, lineDash: [4, 3] } });
       children.push(
         { type: "rect", shape: { x: from, y: row + 3, width: to - from, height: 3 }, style: { fill: color.faint } },
-        { type: "text", x: right ? to : from, y: row + 1, style: { text: fit(e.text, space), fill: color.muted, font: "12px " + color.font, align: right ? "right" : "left", verticalAlign: "bottom" } });
+        { type: "text", x: right ? to : from + 4, y: row + 1, style: { text: fit(e.text, space), fill: color.muted, font: "12px " + color.font, align: right ? "right" : "left", verticalAlign: "bottom" } });
     });
     return { type: "group", children };
   },
