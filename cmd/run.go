@@ -50,6 +50,9 @@ func (p *program) runAction(c *cli.Context) error {
 		return err
 	}
 	defer ledger.Close()
+	// One more thread than cores, so that readers of the running ledger are
+	// answered between the time slices of training.
+	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
 	show := p.progress(c)
 	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: c.Int("workers"), Report: show.event}
 	started := time.Now()

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"math"
@@ -42,7 +43,7 @@ const (
 func (x *index) figures(every bool) ([]drawn, error) {
 	var fault error
 	made := func(encoded json.RawMessage, err error) json.RawMessage {
-		fault = firstOf(fault, err)
+		fault = errors.Join(fault, err)
 		return encoded
 	}
 	n := x.Study.Replicates

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
@@ -52,19 +53,10 @@ func option(id string, c chart, patch func(option fields, series []fields)) (jso
 	c.Accept(finish{patch: patch, fault: &fault})
 	c.Validate()
 	encoded, err := json.Marshal(c.JSON())
-	if err = firstOf(fault, err); err != nil {
+	if err = errors.Join(fault, err); err != nil {
 		return nil, fmt.Errorf("figure %s: option cannot be encoded: %w", id, err)
 	}
 	return encoded, nil
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func custom(id, draw string) charts.SingleSeries {

@@ -126,6 +126,15 @@ func (m *measurement) places(yield func(place, lineage.ID) bool) {
 // load reads the records of all nodes, and of the foundations that they start
 // from.
 func (m *measurement) load() error {
+	// One listing is cheaper than asking for every node that is not there yet,
+	// above all where the ledger is read through the process that runs.
+	have := map[lineage.ID]bool{}
+	for key, err := range m.ledger.Keys("node/") {
+		if err != nil {
+			return err
+		}
+		have[lineage.ID(key[len("node/"):])] = true
+	}
 	tried := map[lineage.ID]bool{}
 	for at, id := range m.places {
 		if tried[id] {
@@ -133,14 +142,13 @@ func (m *measurement) load() error {
 		}
 		tried[id] = true
 		m.expected++
-		ok, err := m.node(id)
-		if err != nil {
-			return err
-		}
-		if !ok {
+		if !have[id] {
 			m.Missing = append(m.Missing, fmt.Sprintf("%s/%s/%d/%d (%s)",
 				m.Study.Arms[at.arm].Name, m.Study.Lines[at.line], at.replicate, at.generation, id))
 			continue
+		}
+		if _, err := m.node(id); err != nil {
+			return err
 		}
 		if base := m.Nodes[id].BaseNode; base != "" && !tried[base] {
 			if _, err := m.node(base); err != nil {

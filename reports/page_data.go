@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"slices"
@@ -97,7 +98,7 @@ func (x *index) island(options map[string]json.RawMessage) island {
 		}
 		d.Arms = append(d.Arms, arm)
 	}
-	detectors := make([][]string, len(x.behaviours))
+	detectors := x.detectors()
 	for _, c := range x.Curves {
 		a, okA := x.arm[c.Arm]
 		l, okL := x.line[c.Line]
@@ -105,18 +106,33 @@ func (x *index) island(options map[string]json.RawMessage) island {
 		if !okA || !okL || !okB {
 			continue
 		}
-		k := slices.Index(detectors[b], c.Detector)
-		if k < 0 {
-			k = len(detectors[b])
-			detectors[b] = append(detectors[b], c.Detector)
-		}
-		d.Curves = append(d.Curves, x.columns(c, a, l, b, k, d.Drawn))
+		d.Curves = append(d.Curves, x.columns(c, a, l, b, slices.Index(detectors[b], c.Detector), d.Drawn))
 	}
 	for b, title := range x.behaviours {
 		d.Behaviours = append(d.Behaviours, behaviourData{Name: title, Detectors: names(detectors[b])})
 	}
 	d.Sources, d.Descents = x.descents()
 	return d
+}
+
+// detectors lists those that have curves of each behaviour, the judging one first.
+func (x *index) detectors() [][]string {
+	all := make([][]string, len(x.behaviours))
+	for b, behaviour := range x.Study.Behaviours {
+		for _, c := range x.Curves {
+			if c.Behaviour == behaviour.Name && !slices.Contains(all[b], c.Detector) {
+				all[b] = append(all[b], c.Detector)
+			}
+		}
+		place := func(name string) int {
+			if i := slices.Index(behaviour.Detectors, name); i >= 0 {
+				return i
+			}
+			return len(behaviour.Detectors)
+		}
+		slices.SortStableFunc(all[b], func(p, q string) int { return cmp.Compare(place(p), place(q)) })
+	}
+	return all
 }
 
 func (x *index) lineNumbers(lines []string) []int {

@@ -276,7 +276,7 @@ func pageReadsWithoutScripts(t *testing.T, ctx context.Context) {
 	b := visit(t, ctx, saved(t, "unscripted", invented(extent{3, 2, 2, 5, 6, 30}, plainly), PageOptions{}), "", s)
 	b.shoot("unscripted")
 	seen := eval[[]int](b, `[[...document.querySelectorAll("svg.static")].filter(s => s.getBoundingClientRect().height > 100).length, document.querySelectorAll("noscript table").length, document.querySelectorAll(".number").length, document.querySelectorAll("#verdict-table tbody").length]`)
-	if seen[0] != 3 || seen[1] != 3 || seen[2] != 4 || seen[3] == 0 {
+	if seen[0] < 3 || seen[1] != 3 || seen[2] != 4 || seen[3] == 0 {
 		t.Errorf("without scripts the page has %d figures, %d tables, %d numbers and %d verdicts", seen[0], seen[1], seen[2], seen[3])
 	}
 }

@@ -129,7 +129,7 @@ const filled = {
 filled.prevalence = filled.penetrance = filled.curves;
 
 const panels = (width, n) => {
-  const across = Math.max(1, Math.min(n, width < 480 ? 2 : width < 760 ? 3 : n <= 5 ? n : n <= 8 ? 4 : 4));
+  const across = Math.max(1, Math.min(n, width < 480 ? 2 : width < 760 ? 3 : n <= 5 ? n : 4));
   return { across, panel: across === 1 || n <= 3 ? 240 : 190 };
 };
 

@@ -68,7 +68,7 @@ $("[data-act=link]").addEventListener("click", async (event) => {
 });
 
 // On paper: light, and laid out anew for the width of a sheet.
-const PAPER = "690px";
+const PAPER = "670px";
 addEventListener("beforeprint", () => {
   setTheme("light");
   for (const plot of $$(".plot")) plot.style.width = PAPER;

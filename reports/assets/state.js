@@ -46,21 +46,20 @@ const curve = (arm, line, behaviour, probes = 0, detector = 0) => curves.get([ar
 
 // What the reader chose. The address keeps all of it, by name, so that a link
 // shows another reader the same.
-const state = {};
-const reset = () =>
-  Object.assign(state, {
-    theme: "auto", behaviour: DATA.opens.b, line: DATA.opens.l, arm: DATA.opens.f, detector: 0,
-    arms: [...DATA.opens.a], controls: [...(DATA.opens.c ?? [])],
-    rows: DATA.behaviours.length > 1 ? "behaviours" : DATA.arms.length > 1 ? "arms" : "lines",
-    panel: 0, page: 0,
-    sample: { arm: "", line: "", behaviour: "", generation: "", outcome: "", part: "", text: "" },
-  });
+const opening = () => ({
+  theme: "auto", behaviour: DATA.opens.b, line: DATA.opens.l, arm: DATA.opens.f, detector: 0,
+  arms: [...DATA.opens.a], controls: [...(DATA.opens.c ?? [])],
+  rows: DATA.behaviours.length > 1 ? "behaviours" : DATA.arms.length > 1 ? "arms" : "lines",
+  panel: 0, page: 0,
+  sample: { arm: "", line: "", behaviour: "", generation: "", outcome: "", part: "", text: "" },
+});
+const state = opening();
 
 const named = { behaviour: DATA.behaviours, line: DATA.lines, arm: DATA.arms };
 const nameOf = (list, i) => list[i]?.name ?? list[i] ?? "";
 
 const load = () => {
-  reset();
+  Object.assign(state, opening());
   const hash = new URLSearchParams(location.hash.slice(1));
   for (const [key, list] of Object.entries(named)) {
     const i = index(list, hash.get(key));
@@ -85,11 +84,7 @@ const load = () => {
 
 const save = () => {
   const hash = new URLSearchParams();
-  const plain = {};
-  const now = { ...state, sample: { ...state.sample } };
-  reset();
-  Object.assign(plain, state);
-  Object.assign(state, now);
+  const plain = opening();
   for (const key of ["theme", "rows", "detector", "panel", "page"]) if (state[key] !== plain[key]) hash.set(key, state[key]);
   for (const [key, list] of Object.entries(named)) {
     if (state[key] !== plain[key]) hash.set(key, nameOf(list, state[key]));
