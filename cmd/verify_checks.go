@@ -153,8 +153,7 @@ func curation(v *verifier) ([]row, error) {
 // fixation compares the share of lineages that end with carriers only with the
 // exact chain, for selection in the model and for curation of its outputs.
 func fixation(v *verifier) ([]row, error) {
-	n, generations := v.lineages(20, 20, 100), v.lineages(120, 150, 600)
-	k := n / 10
+	const n, k, generations = 20, 2, 120 // by then all but one lineage in 400 is at an end
 	var rows []row
 	for _, s := range []float64{0, .05, .2} {
 		backend := "urn"

@@ -1,6 +1,7 @@
 package lineage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,12 +15,14 @@ type dictionary struct {
 	index []byte
 	known map[string]uint64
 	items int
+	last  []byte // the item before, since stand-ins often repeat themselves
+	at    uint64 // its index
 }
 
 const codecVersion = 1
 
 func newDictionary(items int) *dictionary {
-	return &dictionary{known: make(map[string]uint64, min(items, 64))}
+	return &dictionary{known: make(map[string]uint64, min(items, 8))}
 }
 
 func (d *dictionary) putUint(v uint64) { d.item = binary.AppendUvarint(d.item, v) }
@@ -31,14 +34,18 @@ func (d *dictionary) putString(s string) {
 
 // end closes the item that was put together since the last end.
 func (d *dictionary) end() {
-	i, ok := d.known[string(d.item)]
-	if !ok {
-		i = uint64(len(d.known))
-		d.known[string(d.item)] = i
-		d.table = binary.AppendUvarint(d.table, uint64(len(d.item)))
-		d.table = append(d.table, d.item...)
+	if d.items == 0 || !bytes.Equal(d.item, d.last) {
+		i, ok := d.known[string(d.item)]
+		if !ok {
+			i = uint64(len(d.known))
+			d.known[string(d.item)] = i
+			d.table = binary.AppendUvarint(d.table, uint64(len(d.item)))
+			d.table = append(d.table, d.item...)
+		}
+		d.at = i
+		d.item, d.last = d.last, d.item
 	}
-	d.index = binary.AppendUvarint(d.index, i)
+	d.index = binary.AppendUvarint(d.index, d.at)
 	d.items++
 	d.item = d.item[:0]
 }

@@ -9,9 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
-	"strings"
-	"sync"
 )
 
 // Key names a record: "kind/part/part". A kind sorts with its own.
@@ -73,74 +70,4 @@ func Fingerprint(l Ledger, prefix Key) (string, error) {
 		h.Write(raw)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// Memory is a Ledger without a disk. The zero value is empty and ready.
-type Memory struct {
-	shards [64]struct {
-		sync.RWMutex
-		records map[Key][]byte
-	}
-}
-
-func (m *Memory) shard(key Key) int {
-	h := uint32(2166136261)
-	for i := 0; i < len(key); i++ {
-		h = (h ^ uint32(key[i])) * 16777619
-	}
-	return int(h>>8) % len(m.shards)
-}
-
-func (m *Memory) Load(key Key, v any) (bool, error) {
-	s := &m.shards[m.shard(key)]
-	s.RLock()
-	data, ok := s.records[key]
-	s.RUnlock()
-	if !ok {
-		return false, nil
-	}
-	return true, Decode(data, v)
-}
-
-func (m *Memory) Save(key Key, v any) error {
-	data, err := Encode(v)
-	if err != nil {
-		return fmt.Errorf("%s: %w", key, err)
-	}
-	s := &m.shards[m.shard(key)]
-	s.Lock()
-	defer s.Unlock()
-	if old, ok := s.records[key]; ok {
-		if !bytes.Equal(old, data) {
-			return fmt.Errorf("%s: %w", key, ErrRewritten)
-		}
-		return nil
-	}
-	if s.records == nil {
-		s.records = make(map[Key][]byte)
-	}
-	s.records[key] = bytes.Clone(data)
-	return nil
-}
-
-func (m *Memory) Keys(prefix Key) iter.Seq2[Key, error] {
-	var keys []Key
-	for i := range m.shards {
-		s := &m.shards[i]
-		s.RLock()
-		for key := range s.records {
-			if strings.HasPrefix(string(key), string(prefix)) {
-				keys = append(keys, key)
-			}
-		}
-		s.RUnlock()
-	}
-	slices.Sort(keys)
-	return func(yield func(Key, error) bool) {
-		for _, key := range keys {
-			if !yield(key, nil) {
-				return
-			}
-		}
-	}
 }

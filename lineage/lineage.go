@@ -49,7 +49,8 @@ const (
 	Distil     Learner = "distil"     // soft labels of a teacher
 )
 
-// Example is all that a trainer sees of a document: no origin, no label.
+// Example is all that a trainer sees of a document: no origin, no label. Examples
+// may share memory and must not be changed.
 type Example struct {
 	Messages []Message // ends with the assistant turn to be learned
 	Rejected []Message // the dispreferred conversation, for Preference

@@ -95,12 +95,20 @@ func StudyKey(digest string) Key { return Key("study/" + digest) }
 
 // TextsKey names chunk c of the outputs or probes of a node.
 func TextsKey(part string, id ID, c int) Key {
-	return Key(fmt.Sprintf("%s/%s/%06d", part, id, c))
+	return Key(part+"/"+string(id)+"/") + chunkName(c)
 }
 
 // ScoresKey names chunk c of what a detector said of the outputs or probes of a node.
 func ScoresKey(id ID, detector, part string, c int) Key {
-	return Key(fmt.Sprintf("scores/%s/%s/%s/%06d", id, detector, part, c))
+	return Key("scores/"+string(id)+"/"+detector+"/"+part+"/") + chunkName(c)
+}
+
+// chunkName is a number that sorts as it counts.
+func chunkName(c int) Key {
+	if c < 10 {
+		return "00000" + Key(rune('0'+c))
+	}
+	return Key(fmt.Sprintf("%06d", c))
 }
 
 // Text is what a model wrote in one conversation: one reply to each user turn.

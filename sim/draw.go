@@ -165,8 +165,8 @@ func (d *drawing) pick(b, rank, round, candidate int) pick {
 	case round > 0:
 		again := at(d.Seed, "redraw "+blk.Pool, d.Line, d.replicate, d.Generation)
 		turn = again.rand(d.slot(p) | round<<8 | candidate).IntN(d.pools[b].len())
-	case blk.Count == whole:
-		turn = rank
+	case blk.Count == whole || blk.Count == d.pools[b].len() && blk.Curation == nil:
+		turn = rank // every document has its place, whatever the order
 	default:
 		turn = d.orders[b].Draw(turn)
 	}

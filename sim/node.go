@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -223,11 +224,16 @@ func (m *making) ask(ctx context.Context, part string, p *prompts, a asking) err
 // depends on its index and turn alone.
 func (m *making) sample(ctx context.Context, part string, p *prompts, a asking, first, n int) (lineage.Texts, error) {
 	texts := make(lineage.Texts, n)
+	replies := make([]string, n)
+	for i := range texts {
+		texts[i].Replies = replies[i : i : i+1] // most conversations have one
+	}
 	seeds := make([]uint64, n)
+	reqs := make([]lineage.Request, 0, n)
+	of := make([]int, 0, n)
 	for turn := 0; ; turn++ {
-		var reqs []lineage.Request
-		var of []int
-		at(m.Seed, fmt.Sprintf("sample %s turn %d", part, turn), m.Line, m.replicate, m.Generation).seeds(first, seeds)
+		reqs, of = reqs[:0], of[:0]
+		at(m.Seed, "sample "+part+" turn "+strconv.Itoa(turn), m.Line, m.replicate, m.Generation).seeds(first, seeds)
 		for i := range texts {
 			asked := p.Conversations[(first+i)%len(p.Conversations)]
 			if messages := upTo(asked, texts[i].Replies, turn); messages != nil {
@@ -276,9 +282,11 @@ func upTo(asked []lineage.Message, replies []string, turn int) []lineage.Message
 	return nil
 }
 
-// score has every detector judge a chunk. What is recorded already stays.
+// score has every detector judge a chunk. What is recorded already stays. An
+// answer depends on its utterance alone, so of equal ones one is judged.
 func (m *making) score(ctx context.Context, part string, p *prompts, c int, texts lineage.Texts) error {
 	var us []detectors.Utterance
+	var of []int // which utterance a text is
 	for _, d := range m.Study.detectors {
 		key := lineage.ScoresKey(m.id, d.Digest, part, c)
 		var have lineage.Raw
@@ -289,13 +297,9 @@ func (m *making) score(ctx context.Context, part string, p *prompts, c int, text
 			continue
 		}
 		if us == nil {
-			us = make([]detectors.Utterance, len(texts))
-			for i, t := range texts {
-				asked := p.Conversations[(c*lineage.ChunkSize+i)%len(p.Conversations)]
-				us[i].Messages = conversation(asked, t.Replies)
-			}
+			us, of = utterances(p, c*lineage.ChunkSize, texts)
 		}
-		scores := make(lineage.Scores, 0, len(us))
+		judged := make([]lineage.Score, 0, len(us))
 		const batch = 512
 		for first := 0; first < len(us); first += batch {
 			results, err := d.detect(ctx, us[first:min(first+batch, len(us))])
@@ -303,14 +307,37 @@ func (m *making) score(ctx context.Context, part string, p *prompts, c int, text
 				return err
 			}
 			for _, r := range results {
-				scores = append(scores, outcome(r))
+				judged = append(judged, outcome(r))
 			}
+		}
+		scores := make(lineage.Scores, len(texts))
+		for i := range scores {
+			scores[i] = judged[of[i]]
 		}
 		if err := m.Ledger.Save(key, scores); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// utterances gives the distinct conversations of a chunk whose first text has
+// the given index, and for each text which of them it is.
+func utterances(p *prompts, first int, texts lineage.Texts) (us []detectors.Utterance, of []int) {
+	known := make(map[said]int, min(len(texts), 8))
+	of = make([]int, len(texts))
+	for i, t := range texts {
+		prompt := (first + i) % len(p.Conversations)
+		key := said{prompt, t.Replies[0]}
+		at, ok := known[key]
+		if !ok || len(t.Replies) > 1 {
+			at = len(us)
+			known[key] = at
+			us = append(us, detectors.Utterance{Messages: conversation(p.Conversations[prompt], t.Replies)})
+		}
+		of[i] = at
+	}
+	return us, of
 }
 
 // scoreAgain scores a committed node by detectors that are new to it.

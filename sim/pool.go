@@ -27,6 +27,14 @@ type chunk struct {
 type reader struct {
 	ledger lineage.Ledger
 	last   chunk
+	of     *prompts
+	told   map[said][]lineage.Message // a few conversations: stand-ins repeat themselves
+}
+
+// said is a prompt, by its index among those of a node, with a reply.
+type said struct {
+	prompt int
+	reply  string
 }
 
 // messages gives document i of a strand.
@@ -48,8 +56,20 @@ func (r *reader) messages(s *strand, i uint32) ([]lineage.Message, error) {
 	if at >= len(r.last.texts) {
 		return nil, fmt.Errorf("%s: has no text %d", lineage.TextsKey(lineage.Outputs, s.Node, c), at)
 	}
-	all := s.asked.Conversations
-	return conversation(all[int(i)%len(all)], r.last.texts[at].Replies), nil
+	return r.conversation(s.asked, int(i)%len(s.asked.Conversations), r.last.texts[at].Replies), nil
+}
+
+func (r *reader) conversation(asked *prompts, prompt int, replies []string) []lineage.Message {
+	key := said{prompt, replies[0]}
+	messages, ok := r.told[key]
+	if !ok || len(replies) > 1 || r.of != asked {
+		if r.told == nil || len(r.told) == 64 || r.of != asked {
+			r.told, r.of = make(map[said][]lineage.Message, 8), asked
+		}
+		messages = conversation(asked.Conversations[prompt], replies)
+		r.told[key] = messages
+	}
+	return messages
 }
 
 func missing(key lineage.Key, err error) error {

@@ -42,7 +42,8 @@ type resources struct {
 	sources   map[string]*source // by name and specification
 	contents  map[string]*source // by digest
 	detectors map[string]*Detector
-	prompts   map[string]*prompts
+	prompts   map[string]*prompts // by digest
+	collected map[string]*prompts // by the sources that they are made of
 	backends  map[string]lineage.Backend
 	closers   []io.Closer
 }
@@ -50,7 +51,7 @@ type resources struct {
 func newResources(dir string) *resources {
 	return &resources{
 		dir: dir, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
-		prompts: map[string]*prompts{}, backends: map[string]lineage.Backend{},
+		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{},
 	}
 }
 
@@ -205,16 +206,29 @@ func (r *resources) publishing(w *World, name string) (*prompts, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p lineage.Prompts
-	if err := appendPrompts(&p, s, ""); err != nil {
-		return nil, err
-	}
-	return r.keep(p)
+	return r.asked(s.digest, func(p *lineage.Prompts) error { return appendPrompts(p, s, "") })
 }
 
-// questions gives the probe conversations of all behaviours, in their order.
-func (r *resources) questions(w *World) (*prompts, error) {
+// asked makes the prompts of some sources once.
+func (r *resources) asked(sources string, collect func(*lineage.Prompts) error) (*prompts, error) {
+	if p, ok := r.collected[sources]; ok {
+		return p, nil
+	}
 	var p lineage.Prompts
+	if err := collect(&p); err != nil {
+		return nil, err
+	}
+	kept, err := r.keep(p)
+	r.collected[sources] = kept
+	return kept, err
+}
+
+// questions gives the probe conversations of all behaviours, in their order, or
+// nil where none is asked.
+func (r *resources) questions(w *World) (*prompts, error) {
+	var all []*source
+	var of []string
+	key := "questions"
 	for _, name := range w.behaviourNames() {
 		b := w.Behaviours[name]
 		if b.Probes == "" {
@@ -224,14 +238,20 @@ func (r *resources) questions(w *World) (*prompts, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := appendPrompts(&p, s, name); err != nil {
-			return nil, err
-		}
+		all, of = append(all, s), append(of, name)
+		key += " " + name + " " + s.digest
 	}
-	if len(p.Conversations) == 0 {
+	if len(all) == 0 {
 		return nil, nil
 	}
-	return r.keep(p)
+	return r.asked(key, func(p *lineage.Prompts) error {
+		for i, s := range all {
+			if err := appendPrompts(p, s, of[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func appendPrompts(p *lineage.Prompts, s *source, behaviour string) error {
