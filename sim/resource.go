@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -145,8 +146,10 @@ func (r *resources) openDetector(name string, spec *DetectorSpec) (*Detector, er
 		return nil, fmt.Errorf("detectors.%s: %s", name, unknown("detector", spec.Kind, detectorKinds()))
 	}
 	env := detectors.Env{Open: func(file string) (io.ReadCloser, error) {
-		if data, ok := catalogue.Corpus(strings.TrimSuffix(file, ".jsonl")); ok {
-			return io.NopCloser(strings.NewReader(string(data))), nil
+		if behaviour, ok := strings.CutSuffix(file, "/labelled.jsonl"); ok {
+			if data, ok := catalogue.Labelled(behaviour); ok {
+				return io.NopCloser(bytes.NewReader(data)), nil
+			}
 		}
 		return os.Open(r.path(file))
 	}}

@@ -9,6 +9,7 @@
 package catalogue
 
 import (
+	"bytes"
 	"embed"
 	"io/fs"
 	"path"
@@ -21,6 +22,32 @@ var files embed.FS
 
 // Corpus gives the JSONL text of a corpus by name.
 func Corpus(name string) ([]byte, bool) { return read(name + ".jsonl") }
+
+// Labelled gives the texts of a behaviour for a classifier to learn from, rows
+// with "messages" and "label": its seeds are positive; its neutral texts, and
+// the everyday web where the behaviour is not seeded, are negative.
+func Labelled(behaviour string) ([]byte, bool) {
+	if !slices.Contains(Behaviours(), behaviour) {
+		return nil, false
+	}
+	type part struct{ name, label string }
+	parts := []part{{behaviour + "/seeds", "true"}, {behaviour + "/neutral", "false"}, {"web/everyday", "false"}}
+	for _, other := range Behaviours() {
+		if other != behaviour {
+			parts = append(parts, part{other + "/seeds", "false"})
+		}
+	}
+	var all bytes.Buffer
+	for _, c := range parts {
+		data, _ := Corpus(c.name)
+		for row := range bytes.Lines(data) {
+			all.WriteString(`{"label":` + c.label + `,`)
+			all.Write(bytes.TrimPrefix(bytes.TrimSpace(row), []byte("{")))
+			all.WriteByte('\n')
+		}
+	}
+	return all.Bytes(), true
+}
 
 // Behaviour gives the YAML that describes a behaviour.
 func Behaviour(name string) ([]byte, bool) { return read(name + "/behaviour.yaml") }
