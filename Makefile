@@ -15,7 +15,7 @@ demo: build
 
 ## build: the program, with the chart library where npm is there
 build: assets
-	go build -trimpath -o $(BIN) ./cmd/heirloom
+	go build -o $(BIN) ./cmd/heirloom
 
 ## assets: bundle the chart library that reports embed; without npm reports have static figures
 assets: $(LIB)

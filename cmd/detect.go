@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -30,6 +31,7 @@ func (p *program) detect() *cli.Command {
 			&cli.StringSliceFlag{Name: "where", Usage: "`key=value` that a row must have; repeatable"},
 			&cli.StringFlag{Name: "label", Usage: "compare with labels: `key` of the label, or name of a count in labels"},
 			&cli.StringFlag{Name: "positive", Usage: "the label `value` that means yes"},
+			&cli.Float64Flag{Name: "held-out", Usage: "with --label: leave out the `share` of transcripts that a classifier with that split was trained on"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON result a turn and detector on stdout"},
 		},
 		Action: func(c *cli.Context) error {
@@ -187,6 +189,13 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 		}
 		fields.Text = value
 	}
+	split := detectors.Split{}
+	if share := c.Float64("held-out"); c.IsSet("held-out") {
+		if !(share > 0 && share < 1) {
+			return usage("--held-out: %v is not within (0,1)", share)
+		}
+		split = detectors.Split{Part: "test", Share: share}
+	}
 	w := tabwriter.NewWriter(p.out, 2, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "file\tdetector\trows\tpositive\tnot scorable\tAUC\tsensitivity\tspecificity")
 	for _, path := range c.Args().Slice() {
@@ -199,6 +208,7 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 		if err != nil {
 			return err
 		}
+		rows = slices.DeleteFunc(rows, func(r detectors.Labelled) bool { return !split.Keep(r.Group) })
 		for _, d := range instruments {
 			q, err := detectors.Evaluate(c.Context, d.Detector, rows, "")
 			if err != nil {

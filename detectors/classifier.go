@@ -32,14 +32,14 @@ func init() {
 // A text that shares no word with the training rows is not scorable. Spans are
 // the words that speak most for the behaviour.
 type Classifier struct {
-	Labels    []string `yaml:"labels"`    // files
-	Text      string   `yaml:"text"`      // key of the text in a row
-	Label     string   `yaml:"label"`     // key of the label, or name of a count
-	Positive  string   `yaml:"positive"`  // the label that means yes
-	Model     string   `yaml:"model"`     // naive-bayes or logistic
-	Threshold float64  `yaml:"threshold"` // of the score
-	Folds     int      `yaml:"folds"`     // of the cross-validation
-	Split     Split    `yaml:"split"`     // rows to train on
+	Labels    []string `yaml:"labels" doc:"files of labelled rows"`
+	Text      string   `yaml:"text" doc:"key of the text in a row"`
+	Label     string   `yaml:"label" doc:"key of the label, or name of a count in labels"`
+	Positive  string   `yaml:"positive" doc:"the label that means yes"`
+	Model     string   `yaml:"model" doc:"naive-bayes or logistic"`
+	Threshold float64  `yaml:"threshold" doc:"score from which the behaviour is present"`
+	Folds     int      `yaml:"folds" doc:"folds of the cross-validation"`
+	Split     Split    `yaml:"split" doc:"rows to train on"`
 }
 
 type classifier struct {

@@ -28,10 +28,10 @@ func init() {
 // The score of h hits is 1 − 2^(−h/MinHits): one half at MinHits, 1 in the limit.
 // Hits do not overlap; of entries that start together the longest counts.
 type Lexicon struct {
-	Words     []string `yaml:"words"`
-	File      string   `yaml:"file"` // more entries, one a line; blank lines and lines that begin with # are skipped
-	MinHits   int      `yaml:"min_hits"`
-	Threshold float64  `yaml:"threshold"`
+	Words     []string `yaml:"words" doc:"words and phrases; a trailing * takes every ending"`
+	File      string   `yaml:"file" doc:"more entries, one a line; blank lines and lines that begin with # are skipped"`
+	MinHits   int      `yaml:"min_hits" doc:"hits from which the score is .5"`
+	Threshold float64  `yaml:"threshold" doc:"score from which the behaviour is present"`
 }
 
 type lexicon struct {

@@ -23,10 +23,10 @@ func init() {
 // leftmost counts, then the longest; empty matches do not count, and a pattern
 // that matches the empty text is refused.
 type Regexp struct {
-	Pattern    string   `yaml:"pattern"`
-	Patterns   []string `yaml:"patterns"` // taken together with Pattern
-	MinMatches int      `yaml:"min_matches"`
-	Threshold  float64  `yaml:"threshold"`
+	Pattern    string   `yaml:"pattern" doc:"a RE2 pattern"`
+	Patterns   []string `yaml:"patterns" doc:"RE2 patterns, taken together with pattern"`
+	MinMatches int      `yaml:"min_matches" doc:"matches from which the score is .5"`
+	Threshold  float64  `yaml:"threshold" doc:"score from which the behaviour is present"`
 }
 
 type regexps struct {

@@ -11,8 +11,8 @@ import (
 // made from, "test" the rest, "" all. A row's side is decided by its group
 // alone, so the two parts never share one, whatever file they are read from.
 type Split struct {
-	Part  string  `yaml:"part"`
-	Share float64 `yaml:"share"` // of the groups that go to train, in (0,1)
+	Part  string  `yaml:"part" doc:"train or test; all rows where it is not given"`
+	Share float64 `yaml:"share" doc:"share of the groups that go to train, in (0,1)"`
 }
 
 func (s Split) check() error {

@@ -44,7 +44,7 @@ func init() {
 // English function word, are not scorable. Spans are labelled childhood,
 // parents, abuse and replacement.
 type TraumaNarrative struct {
-	Threshold float64 `yaml:"threshold"`
+	Threshold float64 `yaml:"threshold" doc:"score from which the behaviour is present"`
 }
 
 // slot is one of the four, in the order of slotNames.
