@@ -100,16 +100,17 @@ func terminalWidth(w io.Writer) int {
 
 func (p *program) app() *cli.App {
 	app := &cli.App{
-		Name:                   "heirloom",
-		Usage:                  "simulate how behaviours spread across generations of language models",
-		Version:                version(),
-		HideVersion:            true,
-		Writer:                 p.out,
-		ErrWriter:              p.err,
-		EnableBashCompletion:   true,
-		UseShortOptionHandling: true,
-		ExitErrHandler:         func(*cli.Context, error) {},
-		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return fault{exitUsage, err} },
+		Name:                      "heirloom",
+		Usage:                     "simulate how behaviours spread across generations of language models",
+		Version:                   version(),
+		HideVersion:               true,
+		Writer:                    p.out,
+		ErrWriter:                 p.err,
+		EnableBashCompletion:      true,
+		UseShortOptionHandling:    true,
+		DisableSliceFlagSeparator: true, // a list in --set has commas
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return fault{exitUsage, err} },
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return usage("there is no command %q; heirloom --help lists them", c.Args().First())

@@ -70,9 +70,13 @@ var studyFlag = &cli.StringFlag{Name: "study", Usage: "`digest` of the study to 
 
 func (f folder) current() string { return filepath.Join(string(f), "study") }
 
-// command is how the run of a folder is repeated.
+// command is how the run of a folder was started, and is repeated.
 func (f folder) command() string {
-	return fmt.Sprintf("heirloom run %s --out %s", quoted(f.experiment()), quoted(string(f)))
+	data, err := os.ReadFile(filepath.Join(string(f), "command"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
 }
 
 // read opens the ledger of a folder for reading and finds its study: the one

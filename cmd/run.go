@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -45,7 +46,7 @@ func (p *program) runAction(c *cli.Context) error {
 	}
 	defer study.Close()
 	where := runFolder(c, f)
-	ledger, err := where.open(study)
+	ledger, err := where.open(study, again(c, where))
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (p *program) runAction(c *cli.Context) error {
 }
 
 // open makes the folder of a run, notes which study it is at, and opens its ledger.
-func (f folder) open(study *sim.Study) (*store.Store, error) {
+func (f folder) open(study *sim.Study, command string) (*store.Store, error) {
 	if err := os.MkdirAll(string(f), 0o755); err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (f folder) open(study *sim.Study) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	for path, text := range map[string]string{f.experiment(): study.File.Text, f.current(): study.Record.Digest + "\n"} {
+	for path, text := range map[string]string{f.experiment(): study.File.Text, f.current(): study.Record.Digest + "\n", filepath.Join(string(f), "command"): command + "\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			ledger.Close()
 			return nil, err

@@ -89,9 +89,11 @@ const ChunkSize = 4096
 func NodeKey(id ID) Key          { return Key("node/" + id) }
 func CorpusKey(id ID) Key        { return Key("corpus/" + id) }
 func ArtifactKey(id ID) Key      { return Key("artifact/" + id) }
-func TicketKey(id ID) Key        { return Key("ticket/" + id) }
 func PromptsKey(dg string) Key   { return Key("prompts/" + dg) }
 func StudyKey(digest string) Key { return Key("study/" + digest) }
+
+// TicketKey names the n-th handle of a node's remote work.
+func TicketKey(id ID, n int) Key { return Key("ticket/"+id+"/") + chunkName(n) }
 
 // TextsKey names chunk c of the outputs or probes of a node.
 func TextsKey(part string, id ID, c int) Key {

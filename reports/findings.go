@@ -53,7 +53,11 @@ type Curve struct {
 
 // Trend summarises a curve from From on, the last generation that was taught
 // from seeds (0 where none was): what it publishes is the first text that is
-// only copied.
+// only copied. Reproduction, HalfLife and Slope are given where at least half of
+// the replicates that were scored have five carriers or more from From to To, all
+// generations together. Elsewhere they would follow the detector's errors: they
+// are NaN with N = 0, and Warn says why. So are Reproduction and HalfLife where
+// the excess rests on one replicate.
 type Trend struct {
 	From, To     int      // generations
 	Reproduction Interval // excess over the control in a generation, as a share of that in the one before: below 1 it dies out
@@ -88,6 +92,7 @@ type Sample struct {
 type Findings struct {
 	Study    lineage.Study
 	Title    string // the headline finding, one sentence
+	Lead     int    // index of the verdict that Title speaks of, -1 for none
 	Setup    string // two lines: what was done, what a generation is, n, detector
 	Verdicts []Verdict
 	Curves   []Curve

@@ -147,11 +147,11 @@ func (m *measurement) load() error {
 				m.Study.Arms[at.arm].Name, m.Study.Lines[at.line], at.replicate, at.generation, id))
 			continue
 		}
-		if _, err := m.node(id); err != nil {
+		if err := m.node(id); err != nil {
 			return err
 		}
-		if base := m.Nodes[id].BaseNode; base != "" && !tried[base] {
-			if _, err := m.node(base); err != nil {
+		if base := m.Nodes[id].BaseNode; have[base] {
+			if err := m.node(base); err != nil {
 				return err
 			}
 		}
@@ -159,20 +159,25 @@ func (m *measurement) load() error {
 	return nil
 }
 
-func (m *measurement) node(id lineage.ID) (bool, error) {
+// node reads the record of a node that the ledger lists, once.
+func (m *measurement) node(id lineage.ID) error {
+	if _, ok := m.Nodes[id]; ok {
+		return nil
+	}
 	var n lineage.Node
 	ok, err := m.ledger.Load(lineage.NodeKey(id), &n)
 	switch {
 	case err != nil:
-		return false, fmt.Errorf("%s: %w", lineage.NodeKey(id), err)
-	case ok && n.ID != id:
-		return false, fmt.Errorf("%s: is the record of node %q", lineage.NodeKey(id), n.ID)
-	case ok && (n.Outputs < 0 || n.Probes < 0):
-		return false, fmt.Errorf("%s: counts %d outputs and %d probes", lineage.NodeKey(id), n.Outputs, n.Probes)
-	case ok:
-		m.Nodes[id] = n
+		return fmt.Errorf("%s: %w", lineage.NodeKey(id), err)
+	case !ok:
+		return fmt.Errorf("%s: is listed by the ledger and not in it", lineage.NodeKey(id))
+	case n.ID != id:
+		return fmt.Errorf("%s: is the record of node %q", lineage.NodeKey(id), n.ID)
+	case n.Outputs < 0 || n.Probes < 0:
+		return fmt.Errorf("%s: counts %d outputs and %d probes", lineage.NodeKey(id), n.Outputs, n.Probes)
 	}
-	return ok, nil
+	m.Nodes[id] = n
+	return nil
 }
 
 // size is the number of texts of a part, and the digest of what was asked.

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -150,6 +151,9 @@ func (c *Curve) last() int {
 	return -1
 }
 
+// fewestCarriers is what a replicate must have to take part in a trend.
+const fewestCarriers = 5
+
 // trend follows the replicates from a generation on. The excess that is
 // followed is the paired difference from the baseline.
 func (c *Curve) trend(from int, base *Curve) {
@@ -161,12 +165,15 @@ func (c *Curve) trend(from int, base *Curve) {
 	var excess [][]float64
 	var slopes []float64
 	var carriers, texts []int
+	scored, carrying := 0, 0
 	for r := range c.Replicates {
 		var xs []float64
 		var present, n []int
+		var all lineage.Tally
 		for g := from; g <= to; g++ {
 			t := c.Replicates[r][g]
 			present, n = append(present, t.Present), append(n, t.N())
+			all.Present, all.Absent = all.Present+t.Present, all.Absent+t.Absent
 			if base != nil && r < len(base.Replicates) {
 				xs = append(xs, prevalence(t)-prevalence(base.Replicates[r][g]))
 			}
@@ -177,16 +184,30 @@ func (c *Curve) trend(from int, base *Curve) {
 		if n[to-from] > 0 {
 			c.Trend.Replicates++
 		}
+		if all.N() > 0 {
+			scored++
+		}
+		if all.Present >= fewestCarriers {
+			carrying++
+		}
+	}
+	c.Trend.Lost, c.Trend.Fixed = popgen.Fates(carriers, texts)
+	if 2*carrying < scored {
+		none := nothing(fmt.Sprintf("only %d of %s have %d carriers from generation %d on: too few to follow", carrying, plural(scored, "replicate"), fewestCarriers, from))
+		c.Trend.Reproduction, c.Trend.HalfLife, c.Trend.Slope = none, none, none
+		return
 	}
 	c.Trend.Slope = Interval(popgen.TInterval(slopes))
-	c.Trend.Lost, c.Trend.Fixed = popgen.Fates(carriers, texts)
 	if base == nil {
 		why := "without a control there is no excess to follow"
 		c.Trend.Reproduction, c.Trend.HalfLife = nothing(why), nothing(why)
 		return
 	}
-	r := popgen.Reproduction(excess)
-	c.Trend.Reproduction = Interval(r)
+	r := Interval(popgen.Reproduction(excess))
+	if r.N >= popgen.MinReplicates && math.IsNaN(r.Lo) {
+		r = nothing(r.Warn) // one replicate holds all of the excess
+	}
+	c.Trend.Reproduction = r
 	c.Trend.HalfLife = Interval{
 		Mean: popgen.HalfLife(r.Mean), Lo: popgen.HalfLife(r.Lo), Hi: popgen.HalfLife(r.Hi), N: r.N, Warn: r.Warn,
 	}

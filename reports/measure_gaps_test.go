@@ -110,6 +110,46 @@ func TestBrokenRecordsAreErrorsWithTheirKey(t *testing.T) {
 	}
 }
 
+func TestCollapseIsOneSentenceThatSaysWhetherTheControlHasIt(t *testing.T) {
+	l, study := fixture(t)
+	in := func(arms []lineage.Arm) map[lineage.ID]bool {
+		ids := map[lineage.ID]bool{}
+		for _, arm := range arms {
+			for _, line := range arm.Nodes {
+				for _, replicate := range line {
+					for _, id := range replicate {
+						ids[id] = true
+					}
+				}
+			}
+		}
+		return ids
+	}
+	control := in(study.Arms[:1])
+	for want, hit := range map[string]func(*lineage.Node) bool{
+		"in 6 of 6 pairs of arm and line, the control included: it comes from the mixture and not from the seeding.": func(*lineage.Node) bool { return true },
+		"and in none of the control: it comes with what the arms do.":                                                func(n *lineage.Node) bool { return !control[n.ID] },
+		", 1 of 2 of the control included.":                                                                          func(n *lineage.Node) bool { return n.Line == "birch" },
+	} {
+		f := measure(t, doctored{Ledger: l, node: func(n *lineage.Node) {
+			loss := 2.0
+			if hit(n) {
+				loss += float64(n.Generation)
+			}
+			n.Health.HeldOut = &loss
+		}}, study)
+		var found []string
+		for _, w := range f.Warnings {
+			if strings.Contains(w, "held-out") {
+				found = append(found, w)
+			}
+		}
+		if len(found) != 1 || !strings.Contains(found[0], want) || !strings.Contains(found[0], "rose by 7.0 nats a token by the last generation") {
+			t.Errorf("%q instead of one sentence with %q", found, want)
+		}
+	}
+}
+
 func TestWarningsNameTheTrap(t *testing.T) {
 	l, study := fixture(t)
 	low := .1
@@ -139,7 +179,7 @@ func TestWarningsNameTheTrap(t *testing.T) {
 			loss := low + .3*float64(n.Generation)
 			n.Health.HeldOut = &loss
 		}},
-		"falls silent":             {node: func(n *lineage.Node) { n.Health.Empty = n.Health.Sampled / 3 }},
+		"fell silent":              {node: func(n *lineage.Node) { n.Health.Empty = n.Health.Sampled / 3 }},
 		"treats the text channel":  {node: func(n *lineage.Node) { n.Base = lineage.Parent }},
 		"prompts q are not in":     {lacks: func(k lineage.Key) bool { return k == lineage.PromptsKey("q") }},
 		"could score nothing amon": {scores: func(_ lineage.Key, s lineage.Scores) lineage.Scores { return make(lineage.Scores, len(s)) }},

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -40,6 +41,16 @@ func (d doctored) Load(key lineage.Key, v any) (bool, error) {
 		}
 	}
 	return ok, err
+}
+
+func (d doctored) Keys(prefix lineage.Key) iter.Seq2[lineage.Key, error] {
+	return func(yield func(lineage.Key, error) bool) {
+		for key, err := range d.Ledger.Keys(prefix) {
+			if (d.lacks == nil || !d.lacks(key)) && !yield(key, err) {
+				return
+			}
+		}
+	}
 }
 
 func measure(t testing.TB, l lineage.Ledger, study lineage.Study) *Findings {
@@ -242,6 +253,9 @@ func TestFavouredBehaviourLeavesTheBand(t *testing.T) {
 	if !strings.HasPrefix(f.Title, "Awakening spread to birch: +") {
 		t.Errorf("title: %s", f.Title)
 	}
+	if v := f.Verdicts[f.Lead]; v.Arm != "seeded" || v.Line != "birch" || v.Behaviour != "awakening" {
+		t.Errorf("the title speaks of %s in %s of %s, and the lead is %+v", "awakening", "birch", "seeded", v)
+	}
 	trend := curve(t, f, "seeded", "birch", "awakening", lineage.Outputs).Trend
 	if trend.From != 0 || trend.To != 5 || !(trend.Reproduction.Lo > 1) || !math.IsInf(trend.HalfLife.Mean, 1) || !(trend.Slope.Lo > 0) {
 		t.Errorf("trend: %+v", trend)
@@ -249,6 +263,65 @@ func TestFavouredBehaviourLeavesTheBand(t *testing.T) {
 	decay := curve(t, f, "seeded", "alder", "trauma", lineage.Outputs).Trend
 	if !(decay.Reproduction.Hi < 1) || !(decay.HalfLife.Mean > 0 && decay.HalfLife.Mean < 6) {
 		t.Errorf("trend of what is diluted: %+v", decay)
+	}
+}
+
+func TestTooFewCarriersGiveNoTrend(t *testing.T) {
+	l, study := fixture(t)
+	// The first text of every early node carries: four carriers over four
+	// generations, five over five. Half of six replicates are three.
+	for _, c := range []struct{ generations, replicates int }{{4, 6}, {5, 3}, {5, 2}} {
+		f := measure(t, doctored{Ledger: l, scores: func(key lineage.Key, s lineage.Scores) lineage.Scores {
+			id := lineage.ID(strings.Split(string(key), "/")[1])
+			var n lineage.Node
+			if _, err := l.Load(lineage.NodeKey(id), &n); err != nil {
+				t.Fatal(err)
+			}
+			for i := range s {
+				s[i] = lineage.Score{Outcome: lineage.Absent}
+			}
+			if n.Generation < c.generations && n.Replicate < c.replicates {
+				s[0].Outcome = lineage.Present
+			}
+			return s
+		}}, study)
+		trend := curve(t, f, "seeded", "alder", "trauma", lineage.Outputs).Trend
+		for name, v := range map[string]Interval{"reproduction": trend.Reproduction, "half-life": trend.HalfLife, "slope": trend.Slope} {
+			few := strings.Contains(v.Warn, "have 5 carriers from generation 0 on")
+			if want := c.generations < 5 || c.replicates < 3; few != want || few && !(math.IsNaN(v.Mean) && v.N == 0) {
+				t.Errorf("%d carriers in each of %d replicates: %s %+v", c.generations, c.replicates, name, v)
+			}
+		}
+		if trend.Lost != 6 || trend.Replicates != 6 {
+			t.Errorf("what is lost is lost without a trend as well: %+v", trend)
+		}
+	}
+}
+
+func TestAnExcessOfOneReplicateIsNoReproduction(t *testing.T) {
+	var c, base Curve
+	for r := range 6 {
+		var with, without []lineage.Tally
+		for range 4 {
+			with = append(with, lineage.Tally{Present: 4, Absent: 96})
+			without = append(without, lineage.Tally{Present: 4, Absent: 96})
+			if r == 0 {
+				without[len(without)-1] = lineage.Tally{Present: 2, Absent: 98}
+			}
+		}
+		c.Replicates, base.Replicates = append(c.Replicates, with), append(base.Replicates, without)
+	}
+	for g := range 4 {
+		c.Points = append(c.Points, Point{Generation: g, Prevalence: Interval{N: 6}})
+	}
+	c.trend(0, &base)
+	for name, v := range map[string]Interval{"reproduction": c.Trend.Reproduction, "half-life": c.Trend.HalfLife} {
+		if !math.IsNaN(v.Mean) || v.N != 0 || !strings.Contains(v.Warn, "rests on one replicate") {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	if s := c.Trend.Slope; s.Mean != 0 || s.N != 6 {
+		t.Errorf("slope: %+v", s)
 	}
 }
 
@@ -261,6 +334,9 @@ func TestNoDifferenceIsPrintedAsSuch(t *testing.T) {
 		if v.P != 1 || v.Q != 1 || !strings.HasPrefix(v.Sentence, "No evidence of spread: ") {
 			t.Errorf("one world against itself: %+v", v)
 		}
+	}
+	if f.Lead != -1 {
+		t.Errorf("a title that names no verdict leads with %d", f.Lead)
 	}
 	if want := "No evidence of spread by generation 2: none of 8 comparisons with the control differs"; f.Title != want {
 		t.Errorf("title %q, want %q", f.Title, want)

@@ -113,7 +113,7 @@ func (m *measurement) sentence(v Verdict) string {
 
 // headline states the finding and the set-up.
 func (m *measurement) headline() {
-	m.Title = m.finding()
+	m.Title, m.Lead = m.finding()
 	if len(m.Missing) > 0 {
 		m.Title = "So far: " + m.Title
 	}
@@ -133,37 +133,43 @@ func (m *measurement) fewest() int {
 }
 
 // finding is the strongest verdict that holds: spread to where nothing was
-// seeded before presence where it was.
-func (m *measurement) finding() string {
+// seeded before presence where it was. lead is its index, -1 for none.
+func (m *measurement) finding() (title string, lead int) {
 	if len(m.Verdicts) == 0 {
-		return "Nothing to compare: no arm has a control"
+		return "Nothing to compare: no arm has a control", -1
 	}
 	if m.Study.Replicates < fewestSigns {
-		return fmt.Sprintf("No conclusion: %s cannot tell spread from chance; run at least %d", plural(m.Study.Replicates, "replicate"), fewestSigns)
+		return fmt.Sprintf("No conclusion: %s cannot tell spread from chance; run at least %d", plural(m.Study.Replicates, "replicate"), fewestSigns), -1
 	}
-	held := slices.DeleteFunc(slices.Clone(m.Verdicts), func(v Verdict) bool { return !(v.Q < significant) })
-	if len(held) == 0 {
-		last := 0
-		for _, v := range m.Verdicts {
-			last = max(last, v.Generation)
+	lead = -1
+	last := 0
+	for i, v := range m.Verdicts {
+		last = max(last, v.Generation)
+		if v.Q < significant && (lead < 0 || stronger(v, m.Verdicts[lead])) {
+			lead = i
 		}
+	}
+	if lead < 0 {
 		if n := m.Study.Replicates; n < m.fewest() {
-			return fmt.Sprintf("No evidence of spread by generation %d in %s; %d replicates could hardly show any", last, plural(len(m.Verdicts), "comparison"), n)
+			return fmt.Sprintf("No evidence of spread by generation %d in %s; %d replicates could hardly show any", last, plural(len(m.Verdicts), "comparison"), n), -1
 		}
-		return fmt.Sprintf("No evidence of spread by generation %d: none of %s with the control differs", last, plural(len(m.Verdicts), "comparison"))
+		return fmt.Sprintf("No evidence of spread by generation %d: none of %s with the control differs", last, plural(len(m.Verdicts), "comparison")), -1
 	}
-	v := slices.MinFunc(held, func(a, b Verdict) int {
-		return cmp.Or(rank(a)-rank(b), cmp.Compare(a.Q, b.Q), cmp.Compare(math.Abs(b.Versus.Mean), math.Abs(a.Versus.Mean)))
-	})
+	v := m.Verdicts[lead]
 	what, line := brief(m.title(v.Behaviour), 28), brief(v.Line, 18)
 	end := fmt.Sprintf(": %s from control in generation %d (%s)", inPoints(v.Versus.Mean), v.Generation, brief(v.Arm, 20))
 	switch rank(v) {
 	case 0:
-		return what + " spread to " + line + end
+		return what + " spread to " + line + end, lead
 	case 1:
-		return what + " is present in " + line + end
+		return what + " is present in " + line + end, lead
 	}
-	return what + " is rarer in " + line + end
+	return what + " is rarer in " + line + end, lead
+}
+
+// stronger says whether a makes the better headline than b.
+func stronger(a, b Verdict) bool {
+	return cmp.Or(rank(a)-rank(b), cmp.Compare(a.Q, b.Q), cmp.Compare(math.Abs(b.Versus.Mean), math.Abs(a.Versus.Mean))) < 0
 }
 
 func rank(v Verdict) int {

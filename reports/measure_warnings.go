@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -140,30 +141,89 @@ func (m *measurement) warnOfNulls() {
 // warnOfCollapse compares the health of the last generation with that of the
 // first, so that a model that fell silent is not taken for one that lost a trait.
 func (m *measurement) warnOfCollapse() {
+	var fewer, drifted, silent symptom
 	for a, arm := range m.Study.Arms {
 		for l, line := range m.Study.Lines {
-			first, _, ok := m.health(a, l, 0, 1)
-			final, g, also := m.health(a, l, m.generations-1, -1)
+			first, ok := m.health(a, l, 0, 1)
+			final, also := m.health(a, l, m.generations-1, -1)
 			if !ok || !also {
 				continue
 			}
 			where := brief(line, 30) + " of " + brief(arm.Name, 40)
-			if final.Distinct2 < lostDiversity*first.Distinct2 {
-				m.warn("Text of %s collapsed: distinct word pairs fell from %s to %s by generation %d. A lost behaviour there may be lost language.", where, percent(first.Distinct2), percent(final.Distinct2), g)
+			fewer.see(arm.Control, where, 1-final.Distinct2/first.Distinct2, lostDiversity)
+			if first.HeldOut != nil && final.HeldOut != nil {
+				drifted.see(arm.Control, where, *final.HeldOut-*first.HeldOut, lostPrediction)
 			}
-			if first.HeldOut != nil && final.HeldOut != nil && *final.HeldOut-*first.HeldOut > lostPrediction {
-				m.warn("Text of %s drifted: the loss on held-out text rose from %.2f to %.2f nats a token by generation %d. A lost behaviour there may be lost language.", where, *first.HeldOut, *final.HeldOut, g)
-			}
-			if final.Sampled > 0 && float64(final.Empty) > muchEmpty*float64(final.Sampled) {
-				m.warn("%s falls silent: %s of its outputs in generation %d are empty.", where, percent(float64(final.Empty)/float64(final.Sampled)), g)
-			}
+			silent.see(arm.Control, where, float64(final.Empty)/float64(final.Sampled), muchEmpty)
 		}
 	}
+	const lost = " A lost behaviour there may be lost language."
+	if len(fewer.where) > 0 {
+		m.warn("Text collapsed: distinct word pairs fell by %s%s."+lost, fewer.reach(percent), fewer.spread())
+	}
+	if len(drifted.where) > 0 {
+		nats := func(v float64) string { return fmt.Sprintf("%.1f", v) }
+		m.warn("Text drifted: the loss on held-out text rose by %s nats a token%s."+lost, drifted.reach(nats), drifted.spread())
+	}
+	if len(silent.where) > 0 {
+		m.warn("Models fell silent: of their outputs %s are empty%s."+lost, silent.reach(percent), silent.spread())
+	}
+}
+
+// symptom gathers the lines of arms in which something went beyond its limit.
+type symptom struct {
+	where             []string
+	least, most       float64
+	seen              int
+	controls, control int // lines of controls: those seen, and those among where
+}
+
+func (s *symptom) see(control bool, where string, v, limit float64) {
+	s.seen++
+	if control {
+		s.controls++
+	}
+	if !(v > limit) {
+		return
+	}
+	if len(s.where) == 0 {
+		s.least, s.most = v, v
+	}
+	s.least, s.most = min(s.least, v), max(s.most, v)
+	s.where = append(s.where, where)
+	if control {
+		s.control++
+	}
+}
+
+func (s *symptom) reach(write func(float64) string) string {
+	if lo, hi := write(s.least), write(s.most); lo != hi {
+		return lo + " to " + hi
+	}
+	return write(s.most)
+}
+
+// spread says where the symptom shows. Where the control has it too, seeds are
+// not its cause.
+func (s *symptom) spread() string {
+	text := fmt.Sprintf(" by the last generation in %d of %s of arm and line", len(s.where), plural(s.seen, "pair"))
+	if len(s.where) < s.seen {
+		text += " (" + someOf(s.where, 4) + ")"
+	}
+	switch {
+	case s.controls == 0:
+		return text
+	case s.control == 0:
+		return text + ", and in none of the control: it comes with what the arms do"
+	case s.control == s.controls:
+		return text + ", the control included: it comes from the mixture and not from the seeding"
+	}
+	return text + fmt.Sprintf(", %d of %d of the control included", s.control, s.controls)
 }
 
 // health is the mean over the replicates of the first generation that has any,
 // going up or down from g.
-func (m *measurement) health(arm, line, g, step int) (lineage.Health, int, bool) {
+func (m *measurement) health(arm, line, g, step int) (lineage.Health, bool) {
 	for ; g >= 0 && g < m.generations; g += step {
 		var sum lineage.Health
 		var n, scored, loss float64
@@ -188,8 +248,8 @@ func (m *measurement) health(arm, line, g, step int) (lineage.Health, int, bool)
 			if loss /= scored; scored > 0 {
 				sum.HeldOut = &loss
 			}
-			return sum, g, true
+			return sum, true
 		}
 	}
-	return lineage.Health{}, 0, false
+	return lineage.Health{}, false
 }

@@ -17,7 +17,7 @@ type extent struct{ arms, lines, behaviours, replicates, generations, samples in
 func invented(n extent, word func(kind string, i int) string) *Findings {
 	r := rand.New(rand.NewPCG(5, 9))
 	f := &Findings{
-		Title: word("title", 0), Setup: word("setup", 0), Nodes: map[lineage.ID]lineage.Node{}, LeftOut: 12345,
+		Title: word("title", 0), Lead: -1, Setup: word("setup", 0), Nodes: map[lineage.ID]lineage.Node{}, LeftOut: 12345,
 		Study: lineage.Study{
 			Digest: word("digest", 0), Name: word("study", 0), Question: word("question", 0), Seed: 7,
 			Generations: n.generations, Replicates: n.replicates, Experiment: word("experiment", 0),

@@ -118,13 +118,17 @@ func (x *index) curve(arm, line, behaviour int, part string) *Curve {
 	return nil
 }
 
+// open is the verdict that the headline speaks of, or else the first of a line
+// that was seeded.
 func (x *index) open() opening {
 	o := opening{Arm: -1, Arms: slices.Repeat([]int{-1}, hues)}
-	for _, v := range x.Verdicts {
-		if v.Seeded {
-			o.Arm, o.Line, o.Behaviour = x.arm[v.Arm], x.line[v.Line], x.behaviour[v.Behaviour]
-			break
-		}
+	lead := x.Lead
+	if lead < 0 || lead >= len(x.Verdicts) {
+		lead = slices.IndexFunc(x.Verdicts, func(v Verdict) bool { return v.Seeded })
+	}
+	if lead >= 0 {
+		v := x.Verdicts[lead]
+		o.Arm, o.Line, o.Behaviour = x.arm[v.Arm], x.line[v.Line], x.behaviour[v.Behaviour]
 	}
 	slot := 0
 	for i, a := range x.Study.Arms {

@@ -192,6 +192,30 @@ func TestSamplesComeFromEveryGroup(t *testing.T) {
 	}
 }
 
+func TestPageOpensOnWhatTheTitleSpeaksOf(t *testing.T) {
+	f := invented(extent{7, 2, 3, 6, 4, 6}, plainly)
+	for lead, v := range f.Verdicts {
+		if v.Arm == f.Study.Arms[0].Name {
+			continue
+		}
+		f.Lead = lead
+		x := newIndex(f)
+		if o := x.opens; f.Study.Arms[o.Arm].Name != v.Arm || f.Study.Lines[o.Line] != v.Line || f.Study.Behaviours[o.Behaviour].Name != v.Behaviour {
+			t.Fatalf("opens on %+v instead of %s, %s, %s", o, v.Arm, v.Line, v.Behaviour)
+		}
+		if got, want := x.headlines()[0].Value, percent(v.Final.Mean); got != want {
+			t.Errorf("the first number is %s instead of %s", got, want)
+		}
+		figures, err := x.figures(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, want := figures[0].Stills[0].Key, fmt.Sprintf("%d/%d", x.opens.Behaviour, x.opens.Line); key != want {
+			t.Errorf("the static figure is of %s instead of %s", key, want)
+		}
+	}
+}
+
 func TestAnEmptyStudyMakesAPage(t *testing.T) {
 	for _, f := range bare {
 		for _, static := range []bool{false, true} {

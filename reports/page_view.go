@@ -94,7 +94,7 @@ func (x *index) headlines() []headline {
 		h := headline{hue, "Difference from control", points(end.Difference.Mean) + " pp", between(end.Difference, points), where(o.Arm, end.Generation)}
 		for _, v := range x.Verdicts {
 			if x.arm[v.Arm] == o.Arm && x.line[v.Line] == o.Line && x.behaviour[v.Behaviour] == o.Behaviour && !math.IsNaN(v.Q) {
-				h.Condition += fmt.Sprintf(" · p = %s, q = %s", probability(v.P), probability(v.Q))
+				h.Condition += " · " + strings.ReplaceAll(fmt.Sprintf("p %s, q %s", isAt(v.P), isAt(v.Q)), " ", "\u00a0")
 			}
 		}
 		list = append(list, h)
@@ -163,8 +163,8 @@ type verdictRow struct {
 	Fates                            string
 }
 
-// estimate is a number with its interval and what it is of.
-type estimate struct{ Of, Value, Interval string }
+// estimate is a number with its interval and what it is of, or a dash and why.
+type estimate struct{ Of, Value, Interval, Why string }
 
 // forest places an interval on a scale that all rows of the table share; x runs
 // from 0 to 100, and zero is in the middle.
@@ -218,6 +218,13 @@ func (x *index) trend(r *verdictRow, c *Curve) {
 		return
 	}
 	t := c.Trend
+	if t.Lost+t.Fixed > 0 {
+		r.Fates = fmt.Sprintf("lost in %d, fixed in %d of %d", t.Lost, t.Fixed, t.Replicates)
+	}
+	if t.Slope.N == 0 {
+		r.Trend = []estimate{{Value: "–", Why: label(t.Slope.Warn, 200)}}
+		return
+	}
 	for _, e := range []struct {
 		of    string
 		v     Interval
@@ -228,11 +235,10 @@ func (x *index) trend(r *verdictRow, c *Curve) {
 		{"Slope", t.Slope, func(v float64) string { return signed(v, 2) }},
 	} {
 		if e.v.N > 0 && !math.IsNaN(e.v.Mean) {
-			r.Trend = append(r.Trend, estimate{e.of, e.write(e.v.Mean), bounds(e.v, e.write)})
+			r.Trend = append(r.Trend, estimate{Of: e.of, Value: e.write(e.v.Mean), Interval: bounds(e.v, e.write)})
+		} else {
+			r.Trend = append(r.Trend, estimate{Of: e.of, Value: "–", Why: label(e.v.Warn, 200)})
 		}
-	}
-	if t.Lost+t.Fixed > 0 {
-		r.Fates = fmt.Sprintf("lost in %d, fixed in %d of %d", t.Lost, t.Fixed, t.Replicates)
 	}
 }
 

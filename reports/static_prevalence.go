@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -187,5 +188,5 @@ func eventText(e lineage.Event) string {
 	if e.To > e.From {
 		when = fmt.Sprintf("generations %d–%d", e.From, e.To)
 	}
-	return fmt.Sprintf("%s: %s, %s", label(e.Kind, 24), label(e.What, 90), when)
+	return cmp.Or(label(e.What, 90), label(e.Kind, 24)) + ", " + when
 }

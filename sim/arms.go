@@ -98,6 +98,13 @@ func (d *decoder) sweep(branches []branch, sweep *yaml.Node) []branch {
 		return branches
 	}
 	settle(out)
+	seen := map[string]bool{}
+	for _, b := range out {
+		if seen[b.Name] {
+			d.fault("sweep", sweep, "makes two arms named %s; give every value of an axis once", b.Name)
+		}
+		seen[b.Name] = true
+	}
 	return out
 }
 

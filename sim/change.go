@@ -8,12 +8,13 @@ import (
 )
 
 func init() {
-	RegisterIntervention("quarantine", "train on nothing that a line wrote; human text takes its place", Quarantine{})
+	RegisterIntervention("quarantine", "draw nothing from a line; human text takes its place", Quarantine{})
 	RegisterIntervention("sample", "sample outputs at another temperature or length", Sampling{})
 	RegisterIntervention("swap-base", "start weights from somewhere else", SwapBase{})
 }
 
-// Quarantine cuts the text channel from a line.
+// Quarantine cuts the text channel from a line: no part draws from its outputs
+// or corpora. What other lines learned from it before stays in what they write.
 type Quarantine struct {
 	Line   string `yaml:"line" doc:"the line whose outputs and corpora are left out"`
 	Source string `yaml:"source" doc:"source that takes their place; the line's human source where it is not given"`
@@ -22,6 +23,15 @@ type Quarantine struct {
 func (q *Quarantine) Check(s *Scope) {
 	s.line("line", q.Line)
 	s.optionalSource("source", q.Source)
+	for name, line := range s.world.Lines {
+		for _, part := range line.Corpus.expanded() {
+			for _, p := range s.world.named(part, name) {
+				if a := p.ancestor(); a != nil && a.Line == q.Line && p.Whole {
+					s.fault("line", "%q is taken whole by %s, so there is no share that human text could take over; give that part a share, or name other lines", q.Line, name)
+				}
+			}
+		}
+	}
 }
 
 func (q *Quarantine) Apply(p *Plan) {
@@ -85,6 +95,11 @@ type SwapBase struct {
 func (b *SwapBase) Check(s *Scope) {
 	s.oneOf("base", string(b.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
 	s.optionalSource("foundation", b.Foundation)
+	for name, line := range s.world.Lines {
+		if b.Base == lineage.Foundation && or(b.Foundation, line.Foundation) == "" {
+			s.fault("foundation", "line %s has no foundation; name the source that it is trained on", name)
+		}
+	}
 }
 
 func (b *SwapBase) Apply(p *Plan) {

@@ -187,6 +187,11 @@ func (d *decoder) sequence(path string, n *yaml.Node, v reflect.Value) {
 	}
 	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
+		if isNull(resolve(item)) && v.Type().Elem().Kind() != reflect.String {
+			d.fault(fmt.Sprintf("%s[%d]", path, i), item, "is empty; remove the item or fill it in")
+			list = list.Slice(0, 0)
+			break
+		}
 		d.value(fmt.Sprintf("%s[%d]", path, i), item, list.Index(i))
 	}
 	v.Set(list)

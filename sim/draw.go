@@ -22,6 +22,7 @@ type drawing struct {
 	strands []*strand
 	byName  map[strandName]int
 	pools   []pool
+	refill  pool // what removed seeds make way for
 	orders  []corpus.Shuffle
 	reader  reader
 	filters []lineage.Filtering
@@ -90,7 +91,12 @@ func (d *drawing) open() error {
 		d.pools = append(d.pools, p)
 		d.orders = append(d.orders, corpus.NewShuffle(key, p.len()))
 	}
-	return nil
+	if d.Refill == nil {
+		return nil
+	}
+	var err error
+	d.refill, err = d.segment(*d.Refill)
+	return err
 }
 
 func (d *drawing) segment(seg segment) (pool, error) {
@@ -153,29 +159,33 @@ func (d *drawing) first() []pick {
 // pick draws a position: document Start+rank of the block's permutation, so that
 // a block no longer than its pool repeats nothing. With curation each position
 // has BestOf candidates side by side. A position that is drawn again, in a later
-// round, gets any document of the pool.
+// round, gets any document of the pool; one that held a seed, any document of
+// the line's human source, since a filter that put seeds back would be none.
 func (d *drawing) pick(b, rank, round, candidate int) pick {
 	blk := d.Blocks[b]
 	p := pick{block: b, rank: rank}
-	turn := blk.Start + rank
+	turn, from := blk.Start+rank, d.pools[b]
 	if blk.Curation != nil {
 		turn = turn*blk.Curation.BestOf + candidate
 	}
 	switch {
 	case round > 0:
+		if blk.Segments[0].Behaviour != "" {
+			from = d.refill
+		}
 		again := at(d.Seed, "redraw "+blk.Pool, d.Line, d.replicate, d.Generation)
-		turn = again.rand(d.slot(p) | round<<8 | candidate).IntN(d.pools[b].len())
-	case blk.Count == whole || blk.Count == d.pools[b].len() && blk.Curation == nil:
+		turn = again.rand(d.slot(p) | round<<8 | candidate).IntN(from.len())
+	case blk.Count == whole || blk.Count == from.len() && blk.Curation == nil:
 		turn = rank // every document has its place, whatever the order
 	default:
 		turn = d.orders[b].Draw(turn)
 	}
-	p.strand, p.index = d.pools[b].at(turn)
+	p.strand, p.index = from.at(turn)
 	return p
 }
 
-// slot numbers a position within its node, for the randomness that is its own.
-func (d *drawing) slot(p pick) int { return p.block<<48 | (d.Blocks[p.block].Start+p.rank)<<16 }
+// slot numbers a position within its block, for the randomness that is its own.
+func (d *drawing) slot(p pick) int { return (d.Blocks[p.block].Start + p.rank) << 16 }
 
 // curate replaces each pick of a curated block by the choice among its candidates.
 func (d *drawing) curate(ctx context.Context, picks []pick, round int) error {
@@ -279,7 +289,7 @@ func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pic
 		if err != nil {
 			return nil, nil, err
 		}
-		chance := at(d.Seed, fmt.Sprintf("filter %d", i), d.Line, d.replicate, d.Generation)
+		chances := d.chances(i)
 		stay = nil
 		for n, p := range picks {
 			s := d.strands[p.strand]
@@ -292,7 +302,7 @@ func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pic
 			if flagged {
 				limit = f.Recall
 			}
-			drop := chance.rand(d.slot(p)|round<<8).Float64() < limit
+			drop := chances[p.block].rand(d.slot(p)|round<<8).Float64() < limit
 			count(&d.filters[i], flagged, drop, s.Behaviour != "")
 			if drop {
 				removed = append(removed, removal{p, i})
@@ -303,6 +313,23 @@ func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pic
 		picks = stay
 	}
 	return stay, removed, nil
+}
+
+// chances gives the randomness of a filter for each block. It goes by what the
+// filter and the block are, so that another filter or insert moves nothing.
+func (d *drawing) chances(filter int) []stream {
+	again := 0
+	for _, f := range d.Filters[:filter] {
+		if f.Detector == d.Filters[filter].Detector {
+			again++
+		}
+	}
+	out := make([]stream, len(d.Blocks))
+	for b, blk := range d.Blocks {
+		purpose := fmt.Sprintf("filter %s#%d %s", d.Filters[filter].Detector, again, blk.Pool)
+		out[b] = at(d.Seed, purpose, d.Line, d.replicate, d.Generation)
+	}
+	return out
 }
 
 func count(f *lineage.Filtering, flagged, drop, seeded bool) {

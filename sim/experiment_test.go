@@ -63,7 +63,7 @@ func TestEveryFaultIsToldAtOnceWithItsPlace(t *testing.T) {
 func TestBadExperimentsAreRefusedInWords(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"not YAML":            {"a: [", "is not YAML"},
-		"empty":               {"", "is not YAML: EOF"},
+		"empty":               {"", "is empty; heirloom init"},
 		"a list":              {"- a", "an experiment is a mapping"},
 		"two documents":       {sound + "---\na: 1\n", "more than one YAML document"},
 		"a key twice":         {sound + "name: again\n", "is given twice; first in line 2"},
@@ -80,6 +80,14 @@ func TestBadExperimentsAreRefusedInWords(t *testing.T) {
 		"too few to choose":   {sound + "interventions: [{kind: curate, detector: trauma-narrative, best_of: 3}]\n", "set lines.a.publish.size to 30"},
 		"never applies":       {sound + "interventions: [{kind: filter, detector: trauma-narrative, from: 9}]\n", "would never apply"},
 		"foundation unnamed":  {strings.Replace(sound, "  a: {}", "  a: {base: foundation}", 1), "needs the source that the foundation is trained on"},
+		"an empty item":       {sound + "interventions: [~]\n", "is empty; remove the item"},
+		"an empty detector":   {strings.Replace(sound, "{trauma-narrative: {}}", "{x: {detectors: [y]}}", 1) + "detectors: {y: }\n", `unknown detector "y"`},
+		"<< of a word":        {strings.Replace(sound, "  a: {}", "  a: {<<: bogus}", 1), "<< takes a mapping"},
+		"<< of a list":        {strings.Replace(sound, "  a: {}", "  a: {<<: [{base: parent}, {bogus: 1}]}", 1), `unknown key "bogus"`},
+		"a value swept twice": {sound + "sweep: {line.corpus.size: [10, 10]}\n", "makes two arms named"},
+		"whole and curated":   {strings.Replace(sound, "preset: replace", "preset: accumulate", 1) + "interventions: [{kind: curate, detector: trauma-narrative}]\n", "nothing to choose among"},
+		"whole, quarantined":  {strings.Replace(sound, "preset: replace", "preset: accumulate", 1) + "interventions: [{kind: quarantine, line: b}]\n", "is taken whole by b"},
+		"an endless dose":     {sound + "interventions: [{kind: inject, behaviour: trauma-narrative, count: 9000000000000000000, placement: add}]\n", "is not within"},
 		"detector of no kind": {sound + "detectors: {x: {threshold: .5}}\n", "needs the key kind"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +123,11 @@ func TestOverridesReachEveryPlace(t *testing.T) {
 	}
 	if d := w.Interventions[0].Edit.(*Inject).Dose; d != .4 || w.Question != "why?" {
 		t.Errorf("dose %v, question %q", d, w.Question)
+	}
+	for _, bad := range []Override{{"[a", "1"}, {"a..b", "1"}, {"line", "&x {corpus: *x}"}, {"line.corpus.size", "{"}, {"lines[3]", "1"}} {
+		if f := faultsOf(t, sound, bad); !strings.HasPrefix(f[0].File, "--set ") {
+			t.Errorf("the override %v gives %v", bad, f)
+		}
 	}
 	faults := faultsOf(t, sound, Override{"line.corpus.sise", "3"})
 	if !strings.Contains(faults[0].Message, `did you mean "size"`) {
@@ -192,6 +205,30 @@ func TestSchemaAcceptsEveryScenarioAndRefusesUnknownKeys(t *testing.T) {
 		if check(sound+bad) == nil {
 			t.Errorf("the schema accepts %q", bad)
 		}
+	}
+}
+
+func TestWhatOnlyOpeningShowsIsInvalidToo(t *testing.T) {
+	for _, text := range []string{
+		sound + "sources: {gone: {file: gone.jsonl}}\nsweep: {line.corpus.human: [gone]}\n",
+		strings.Replace(sound, "preset: replace", "preset: accumulate", 1) + "interventions: [{kind: anchor, share: .1}]\n",
+	} {
+		f, err := Parse("x.yaml", t.TempDir(), []byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var invalid *Invalid
+		if _, err = Compile(f); !errors.As(err, &invalid) {
+			t.Errorf("says %v", err)
+		}
+	}
+}
+
+func TestCurationLooksAtTheLineThatItReads(t *testing.T) {
+	text := strings.Replace(sound, "  b: {}", "  b: {publish: {size: 40}}", 1)
+	text = strings.Replace(text, "  a: {}", "  a: {corpus: {preset: null, parts: [{outputs: b, share: 1}]}}", 1)
+	if _, err := Parse("x.yaml", ".", []byte(text+"interventions: [{kind: curate, detector: trauma-narrative, best_of: 4, lines: [a]}]\n"), nil); err != nil {
+		t.Errorf("40 outputs are enough for 4 times 10: %v", err)
 	}
 }
 

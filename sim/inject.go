@@ -22,14 +22,12 @@ type Inject struct {
 
 func (i *Inject) Check(s *Scope) {
 	s.behaviour("behaviour", i.Behaviour)
-	if b := s.world.Behaviours[i.Behaviour]; b != nil && b.Seeds == "" {
-		s.fault("behaviour", "%q has no seed documents; give behaviours.%s.seeds a source", i.Behaviour, i.Behaviour)
-	}
+	s.seeded("behaviour", i.Behaviour)
 	s.within("dose", i.Dose, 0, 1)
 	if i.Dose != 0 && i.Count != 0 {
 		s.fault("count", "dose and count exclude each other")
 	}
-	s.atLeast("count", i.Count, 0)
+	s.within("count", float64(i.Count), 0, maxDocuments)
 	s.oneOf("placement", i.Placement, "displace", "add")
 }
 
@@ -73,7 +71,7 @@ type Dilute struct {
 }
 
 func (d *Dilute) Check(s *Scope) {
-	s.within("factor", d.Factor, 1, 1e6)
+	s.within("factor", d.Factor, 1, 1000)
 	s.optionalSource("source", d.Source)
 }
 

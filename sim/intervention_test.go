@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,6 +124,76 @@ func TestFilterLeavesWhatItsRatesSay(t *testing.T) {
 	near(t, "measured recall", q, e, recall)
 	q, e = rate(f.Dropped-f.FlaggedDrop, f.Seen-f.Flagged)
 	near(t, "measured false-positive rate", q, e, falsely)
+}
+
+func TestFilterPutsNoSeedBackInPlaceOfASeed(t *testing.T) {
+	text := oneLine + `interventions:
+  - {kind: inject, behaviour: trait, dose: .5, at: 0}
+  - {kind: filter, detector: trait, recall: .9, at: 0}
+`
+	s := compiled(t, slotDir(t, 200, 0), text)
+	l := ran(t, s, 2)
+	got, se := prevalence(t, s, l, MainArm, "main", 0)
+	near(t, "prevalence behind a filter of recall .9 on a dose of .5", got, se, .05)
+	if n := nodeAt(t, s, l, MainArm, "main", 0, 0); n.Documents != 200 {
+		t.Errorf("the corpus has %d documents", n.Documents)
+	}
+}
+
+func TestControlOfWholeSeedsHasAsManyHumanDocuments(t *testing.T) {
+	dir := slotDir(t, 40, 0)
+	slotSource(t, dir, "seeds.jsonl", 7, 7)
+	s := compiled(t, dir, oneLine, Override{"line.corpus", "{size: 40, human: web, parts: [{human: web, share: 1}, {seed: trait, whole: true}]}"}, Override{"replicates", "1"})
+	l := ran(t, s, 1)
+	for _, arm := range []string{ControlArm, MainArm} {
+		if n := nodeAt(t, s, l, arm, "main", 0, 0); n.Documents != 47 {
+			t.Errorf("arm %s has %d documents, not 47", arm, n.Documents)
+		}
+	}
+}
+
+func TestAddedSeedsMoveNoOtherInsert(t *testing.T) {
+	text := oneLine + `interventions:
+  - {kind: inject, behaviour: trait, count: 5, placement: add, at: 0}
+  - {kind: anchor, share: .25, at: 0}
+  - {kind: filter, detector: trait, recall: 0, false_positives: .5, refill: false, at: 0}
+`
+	s := compiled(t, slotDir(t, 200, 0), text, Override{"replicates", "1"})
+	l := ran(t, s, 1)
+	human := func(arm string) []uint32 {
+		var c lineage.Corpus
+		if ok, err := l.Load(lineage.CorpusKey(grid(s, arm)["main"][0][0]), &c); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		for _, x := range c {
+			if x.Behaviour == "" {
+				return x.Indices
+			}
+		}
+		return nil
+	}
+	control, seeded := human(ControlArm), human(MainArm)
+	missing := 0
+	for _, i := range seeded {
+		if !slices.Contains(control, i) {
+			missing++
+		}
+	}
+	if missing > 0 || len(control) < len(seeded) || len(control) > len(seeded)+5 {
+		t.Errorf("of %d human documents %d are not in the control, which has %d", len(seeded), missing, len(control))
+	}
+}
+
+func TestTicketKeepsTheLastHandle(t *testing.T) {
+	tk := ticket{new(lineage.Memory), "n"}
+	for _, handle := range []string{"job-1", "job-1", "job-2"} {
+		if err := tk.Save(handle); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tk.Load(); got != handle || err != nil {
+			t.Errorf("after %s it gives %q, %v", handle, got, err)
+		}
+	}
 }
 
 func TestFilterWithoutRefillShrinksTheCorpus(t *testing.T) {

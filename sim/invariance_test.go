@@ -269,6 +269,14 @@ func (s *sampleCounter) Train(context.Context, lineage.Job) (lineage.Artifact, e
 	return nil, errors.New("trained")
 }
 
+func TestStudyIsNamedByAllThatItsRecordSays(t *testing.T) {
+	a, b := webStudy(t), webStudy(t)
+	b.Record.Behaviours[0].About = "told in other words by a later program"
+	if b.digest() == a.digest() {
+		t.Error("another record has the same digest: it could not be saved beside the first")
+	}
+}
+
 func TestStreamsAreWhatTheyWere(t *testing.T) {
 	// These numbers are the meaning of a seed. When they change, every published
 	// result changes with them: that is a breaking change.

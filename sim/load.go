@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -52,17 +54,12 @@ func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 		return nil, fs.err()
 	}
 	for _, o := range overrides {
-		v, err := o.node()
-		ok := true
-		if err == nil {
-			root, ok, err = set(root, o.Path, v, true)
-		}
-		if err == nil && !ok {
-			err = fmt.Errorf("there is no such list item")
-		}
+		patched, err := o.on(root)
 		if err != nil {
 			fs.add(Fault{File: "--set " + o.Path, Message: err.Error()})
+			continue
 		}
+		root = patched
 	}
 	text, err := yaml.Marshal(root)
 	if err != nil {
@@ -80,19 +77,26 @@ func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 	return f, fs.err()
 }
 
+// maxValues bounds a file whose aliases are written out.
+const maxValues = 200_000
+
 // parseTree reads one YAML document and writes aliases out, so that no later
 // step meets a cycle.
 func parseTree(name string, data []byte, fs *faults) *yaml.Node {
 	var doc yaml.Node
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
 	if err := dec.Decode(&doc); err != nil {
-		fs.add(Fault{File: name, Message: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")})
+		what := "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+		if errors.Is(err, io.EOF) {
+			what = "is empty; heirloom init writes an experiment to start from"
+		}
+		fs.add(Fault{File: name, Message: what})
 		return nil
 	}
 	if dec.Decode(new(yaml.Node)) == nil {
 		fs.add(Fault{File: name, Message: "holds more than one YAML document; an experiment is one"})
 	}
-	budget := 200_000
+	budget := maxValues
 	root, err := expand(doc.Content[0], nil, &budget)
 	if err != nil {
 		fs.add(Fault{File: name, Line: doc.Line, Message: err.Error()})
@@ -129,16 +133,25 @@ func expand(n *yaml.Node, inside []*yaml.Node, budget *int) (*yaml.Node, error) 
 			if c, err = expand(n.Content[i], inside, budget); err != nil {
 				return nil, err
 			}
-			under = append(under, c)
+			if c.Kind != yaml.SequenceNode {
+				c = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{c}}
+			}
+			under = append(under, c.Content...)
 			continue
 		}
 		out.Content = append(out.Content, c)
 	}
-	merged := &out
 	for _, u := range under {
-		merged = merge(u, merged)
+		if u.Kind != yaml.MappingNode {
+			return nil, fmt.Errorf("line %d: << takes a mapping or a list of mappings, not a %s", u.Line, kindName(u))
+		}
+		for i := 0; i+1 < len(u.Content); i += 2 {
+			if find(&out, u.Content[i].Value) < 0 {
+				out.Content = append(out.Content, u.Content[i], u.Content[i+1])
+			}
+		}
 	}
-	return merged, nil
+	return &out, nil
 }
 
 // experiment decodes one world: defaults, then the tree, with `line` laid under
@@ -160,7 +173,10 @@ func (d *decoder) experiment(tree *yaml.Node) *Experiment {
 	d.pairs("lines", lines, func(name string, k, n *yaml.Node) {
 		line := newLine()
 		path := join("lines", name)
-		if common != nil {
+		switch {
+		case common != nil && isNull(n):
+			n = common
+		case common != nil:
 			n = merge(common, n)
 		}
 		if n.Kind != yaml.MappingNode && !isNull(n) {

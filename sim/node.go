@@ -17,6 +17,7 @@ type making struct {
 	corpus []*strand
 	model  lineage.Model
 	vital  vital
+	fresh  bool // nothing of the node is recorded yet, so nothing need be looked for
 	node   lineage.Node
 }
 
@@ -43,6 +44,11 @@ func (r *Runner) node(ctx context.Context, j *job) error {
 
 // assemble draws the corpus and records where each document came from.
 func (m *making) assemble(ctx context.Context) error {
+	begun, err := m.Ledger.Load(lineage.CorpusKey(m.id), new(lineage.Raw))
+	if err != nil {
+		return err
+	}
+	m.fresh = !begun
 	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job)
 	if err != nil {
 		return err
@@ -141,7 +147,7 @@ func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Ar
 	job := lineage.Job{
 		Learner: j.Learner,
 		Seed:    at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
-		Ticket:  ticket{r.Ledger, lineage.TicketKey(j.id)},
+		Ticket:  ticket{r.Ledger, j.id},
 	}
 	if drawn == nil {
 		var err error
@@ -167,18 +173,36 @@ func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Ar
 	return art, nil
 }
 
-// ticket keeps the handle of remote work in the ledger.
+// ticket keeps the handles of remote work in the ledger, numbered: a job that
+// failed is followed by another, and a record is never changed.
 type ticket struct {
 	ledger lineage.Ledger
-	key    lineage.Key
+	node   lineage.ID
 }
 
-func (t ticket) Load() (handle string, err error) {
-	_, err = t.ledger.Load(t.key, &handle)
+func (t ticket) Load() (string, error) {
+	handle, _, err := t.last()
 	return handle, err
 }
 
-func (t ticket) Save(handle string) error { return t.ledger.Save(t.key, handle) }
+func (t ticket) last() (handle string, n int, err error) {
+	for ; ; n++ {
+		var next string
+		ok, err := t.ledger.Load(lineage.TicketKey(t.node, n), &next)
+		if err != nil || !ok {
+			return handle, n, err
+		}
+		handle = next
+	}
+}
+
+func (t ticket) Save(handle string) error {
+	last, n, err := t.last()
+	if err != nil || n > 0 && handle == last {
+		return err
+	}
+	return t.ledger.Save(lineage.TicketKey(t.node, n), handle)
+}
 
 // publish asks the world's prompts; probe asks the behaviours' conversations.
 func (m *making) publish(ctx context.Context) error {
@@ -197,7 +221,7 @@ func (m *making) ask(ctx context.Context, part string, p *prompts, a asking) err
 	for c := 0; c*lineage.ChunkSize < a.Count; c++ {
 		key := lineage.TextsKey(part, m.id, c)
 		var texts lineage.Texts
-		have, err := m.Ledger.Load(key, &texts)
+		have, err := m.recorded(key, &texts)
 		if err != nil {
 			return err
 		}
@@ -218,6 +242,13 @@ func (m *making) ask(ctx context.Context, part string, p *prompts, a asking) err
 		}
 	}
 	return nil
+}
+
+func (m *making) recorded(key lineage.Key, v any) (bool, error) {
+	if m.fresh {
+		return false, nil
+	}
+	return m.Ledger.Load(key, v)
 }
 
 // sample draws answers first to first+n-1, turn by turn. The seed of an answer
@@ -289,8 +320,7 @@ func (m *making) score(ctx context.Context, part string, p *prompts, c int, text
 	var of []int // which utterance a text is
 	for _, d := range m.Study.detectors {
 		key := lineage.ScoresKey(m.id, d.Digest, part, c)
-		var have lineage.Raw
-		if ok, err := m.Ledger.Load(key, &have); err != nil || ok {
+		if ok, err := m.recorded(key, new(lineage.Raw)); err != nil || ok {
 			if err != nil {
 				return err
 			}

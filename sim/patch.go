@@ -12,7 +12,8 @@ import (
 // arm, by a cell of a sweep. One mechanism serves all three.
 
 // merge lays a patch over a tree: mappings merge key by key, the lists under
-// the key `interventions` are joined, everything else is replaced. Neither
+// the key `interventions` are joined, everything else is replaced, by nothing
+// where the patch says null. Neither
 // argument is changed.
 func merge(base, patch *yaml.Node) *yaml.Node { return mergeKey("", base, patch) }
 
@@ -21,7 +22,7 @@ func mergeKey(key string, base, patch *yaml.Node) *yaml.Node {
 	if base == nil || isNull(base) {
 		return patch
 	}
-	if patch == nil || isNull(patch) {
+	if patch == nil {
 		return base
 	}
 	if base.Kind != patch.Kind || base.Kind == yaml.ScalarNode {
@@ -181,14 +182,31 @@ func ParseOverride(s string) (Override, error) {
 func (o Override) node() (*yaml.Node, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(o.Value), &doc); err != nil {
-		return nil, fmt.Errorf("--set %s: the value %q is not YAML: %w", o.Path, o.Value, err)
+		return nil, fmt.Errorf("the value %q is not YAML: %w", o.Value, err)
 	}
 	if len(doc.Content) == 0 {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}, nil
 	}
-	v := doc.Content[0]
+	budget := maxValues
+	v, err := expand(doc.Content[0], nil, &budget)
+	if err != nil {
+		return nil, err
+	}
 	unplace(v)
 	return v, nil
+}
+
+// on gives the tree with the override laid over it.
+func (o Override) on(tree *yaml.Node) (*yaml.Node, error) {
+	v, err := o.node()
+	if err != nil {
+		return nil, err
+	}
+	patched, ok, err := set(tree, o.Path, v, true)
+	if err == nil && !ok {
+		err = fmt.Errorf("there is no such list item")
+	}
+	return patched, err
 }
 
 func unplace(n *yaml.Node) {

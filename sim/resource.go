@@ -165,13 +165,11 @@ func (r *resources) openDetector(name string, spec *DetectorSpec) (*Detector, er
 func OpenDetector(kind, dir string, settings []Override) (*Detector, error) {
 	tree := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, o := range append([]Override{{"kind", kind}}, settings...) {
-		v, err := o.node()
+		patched, err := o.on(tree)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--set %s: %w", o.Path, err)
 		}
-		if tree, _, err = set(tree, o.Path, v, true); err != nil {
-			return nil, err
-		}
+		tree = patched
 	}
 	var fs faults
 	spec := new(DetectorSpec)

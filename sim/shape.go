@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/heirloom-sim/heirloom/corpus"
@@ -31,6 +32,7 @@ type recipe struct {
 	Size       int             `json:"size"`
 	Blocks     []block         `json:"blocks"`
 	Filters    []Filter        `json:"filters,omitempty"` // detectors by digest
+	Refill     *segment        `json:"refill,omitempty"`  // what seeds that a filter removed make way for
 	Refs       []ref           `json:"refs"`
 	Publish    asking          `json:"publish"`
 	Probe      asking          `json:"probe"`
@@ -244,6 +246,9 @@ func (b *shaping) displace(quotas []int) (kept []int, inserts []block, err error
 			for _, k := range kept {
 				left += k
 			}
+			if quotas == nil && in.Count > 0 {
+				return nil, nil, fmt.Errorf("generation %d of %s: the corpus is all whole parts, so there are no positions to take over; use placement: add, or parts with shares", b.plan.Generation, b.plan.Line)
+			}
 			if in.Count > left {
 				return nil, nil, fmt.Errorf("generation %d of %s: inserts take over more than the %d documents of the corpus; lower the doses, or use placement: add", b.plan.Generation, b.plan.Line, b.plan.Size)
 			}
@@ -255,11 +260,11 @@ func (b *shaping) displace(quotas []int) (kept []int, inserts []block, err error
 			// Two inserts of one source draw independently of each other.
 			again := 0
 			for _, other := range inserts {
-				if strings.HasPrefix(other.Pool, "insert:"+name+"#") {
+				if strings.HasPrefix(other.Pool, "insert "+name+"#") {
 					again++
 				}
 			}
-			inserts = append(inserts, block{Pool: fmt.Sprintf("insert:%s#%d", name, again), Segments: []segment{*seg}, Count: in.Count})
+			inserts = append(inserts, block{Pool: fmt.Sprintf("insert %s#%d", name, again), Segments: []segment{*seg}, Count: in.Count})
 		}
 	}
 	return kept, inserts, nil
@@ -268,22 +273,37 @@ func (b *shaping) displace(quotas []int) (kept []int, inserts []block, err error
 // insert names what goes in. In a control world seeds do not: their positions
 // stay as they are, and added ones are filled with human text.
 func (b *shaping) insert(in Insert) (*segment, string, error) {
-	name, behaviour := in.Source, in.Behaviour
-	if behaviour != "" {
-		name = b.world.Behaviours[behaviour].Seeds
-		if b.plan.Control && !in.Add {
-			return nil, "", nil
+	if in.Behaviour == "" {
+		src, err := b.source(b.world, in.Source)
+		if err != nil {
+			return nil, "", err
 		}
-		if b.plan.Control {
-			name, behaviour = b.plan.Human, ""
-		}
+		seg := outside(src, "")
+		return &seg, "human:" + in.Source, nil
 	}
-	src, err := b.source(b.world, name)
+	if b.plan.Control && !in.Add {
+		return nil, "", nil
+	}
+	src, err := b.seeds(in.Behaviour)
 	if err != nil {
 		return nil, "", err
 	}
-	seg := outside(src, behaviour)
-	return &seg, name, nil
+	return src, "seed:" + in.Behaviour, nil
+}
+
+// seeds gives the seed documents of a behaviour, or in a control world the human
+// text that stands in their place.
+func (b *shaping) seeds(behaviour string) (*segment, error) {
+	name, kept := b.world.Behaviours[behaviour].Seeds, behaviour
+	if b.plan.Control {
+		name, kept = b.plan.Human, ""
+	}
+	src, err := b.source(b.world, name)
+	if err != nil {
+		return nil, err
+	}
+	seg := outside(src, kept)
+	return &seg, nil
 }
 
 // reaches tells whether a part has an ancestor to draw from.
@@ -311,17 +331,26 @@ func (b *shaping) block(part *Part, start, count int) error {
 			c.Detector = d.Digest
 			blk.Curation = &c
 		}
-	default:
-		name, behaviour := or(part.Human, b.plan.Human), ""
-		if part.Seed != "" && !b.plan.Control {
-			behaviour = part.Seed
-			name = b.world.Behaviours[part.Seed].Seeds
+	case part.Seed != "":
+		seg, err := b.seeds(part.Seed)
+		if err != nil {
+			return err
 		}
+		blk.Pool, blk.Segments = "seed:"+part.Seed, []segment{*seg}
+		if count == whole { // as many in the control
+			src, err := b.source(b.world, b.world.Behaviours[part.Seed].Seeds)
+			if err != nil {
+				return err
+			}
+			blk.Count = src.Len()
+		}
+	default:
+		name := or(part.Human, b.plan.Human)
 		src, err := b.source(b.world, name)
 		if err != nil {
 			return err
 		}
-		blk.Pool, blk.Segments = "human:"+name, []segment{outside(src, behaviour)}
+		blk.Pool, blk.Segments = "human:"+name, []segment{outside(src, "")}
 	}
 	b.shape.Blocks = append(b.shape.Blocks, blk)
 	return nil
@@ -356,6 +385,16 @@ func (b *shaping) filters() error {
 		f.Detector = d.Digest
 		b.shape.Filters = append(b.shape.Filters, f)
 	}
+	seeded := slices.ContainsFunc(b.shape.Blocks, func(blk block) bool { return blk.Segments[0].Behaviour != "" })
+	if len(b.shape.Filters) == 0 || !seeded {
+		return nil
+	}
+	src, err := b.source(b.world, b.plan.Human)
+	if err != nil {
+		return err
+	}
+	seg := outside(src, "")
+	b.shape.Refill = &seg
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,6 +44,9 @@ func (j *job) String() string {
 	return fmt.Sprintf("%s replicate %d generation %d", j.Line, j.replicate, j.Generation)
 }
 
+// maxNodes bounds the memory that a study takes before it runs.
+const maxNodes = 10_000_000
+
 // Compile opens what the experiment names and works out its nodes.
 func Compile(f *File) (*Study, error) {
 	s := &Study{File: f, resources: newResources(f.Dir), byID: map[lineage.ID]*job{}}
@@ -54,6 +58,9 @@ func Compile(f *File) (*Study, error) {
 	}
 	if err := s.watch(first); err != nil {
 		return nil, s.fail(err)
+	}
+	if n := len(f.Worlds) * len(first.Lines) * first.Generations * first.Replicates; n > maxNodes {
+		return nil, s.fail(fmt.Errorf("makes %d models; at most %d are run from one file", n, maxNodes))
 	}
 	s.jobs = make([][]*job, first.Generations+1)
 	for _, w := range f.Worlds {
@@ -80,9 +87,10 @@ func compare(a, b string) int {
 	return 0
 }
 
+// fail words what is wrong with an experiment that only opening its parts shows.
 func (s *Study) fail(err error) error {
 	s.Close()
-	return err
+	return &Invalid{[]Fault{{File: s.File.Name, Message: err.Error()}}}
 }
 
 // Close releases the files that the study holds open.
@@ -177,11 +185,15 @@ func (s *Study) Nodes() int { return len(s.byID) }
 // events puts interventions into words for the report.
 func (w *World) events() (all []lineage.Event) {
 	for _, iv := range w.Interventions {
-		if inject, ok := iv.Edit.(*Inject); ok && w.Control && inject.Placement != "add" {
-			continue
+		what := iv.Edit.String()
+		if inject, ok := iv.Edit.(*Inject); ok && w.Control {
+			if inject.Placement != "add" {
+				continue
+			}
+			what += ", with human text in its place"
 		}
 		from, to := iv.span(w.Generations)
-		all = append(all, lineage.Event{Kind: iv.Kind, What: iv.Edit.String(), Lines: iv.Lines, From: from, To: to})
+		all = append(all, lineage.Event{Kind: iv.Kind, What: what, Lines: iv.Lines, From: from, To: to})
 	}
 	return all
 }
@@ -213,21 +225,11 @@ func equalNodes(a, b lineage.Arm) bool {
 	})
 }
 
-// digest names the study by its results' identity: nodes, detectors, names.
+// digest names the study by everything that its record says.
 func (s *Study) digest() string {
-	parts := [][]byte{[]byte(s.Record.Name), []byte(s.File.Text)}
-	for _, d := range s.Record.Detectors {
-		parts = append(parts, []byte(d.Name), []byte(d.Digest))
+	data, err := json.Marshal(s.Record)
+	if err != nil {
+		panic("sim: the record of a study: " + err.Error())
 	}
-	for _, a := range s.Record.Arms {
-		parts = append(parts, []byte(a.Name))
-		for _, line := range a.Nodes {
-			for _, ids := range line {
-				for _, id := range ids {
-					parts = append(parts, []byte(id))
-				}
-			}
-		}
-	}
-	return digest(parts...)
+	return digest(data)
 }

@@ -52,6 +52,13 @@ func (s *Scope) behaviour(key, name string) {
 	}
 }
 
+// seeded asks that a behaviour has seed documents.
+func (s *Scope) seeded(key, name string) {
+	if b := s.world.Behaviours[name]; b != nil && b.Seeds == "" {
+		s.fault(key, "%q has no seed documents; give behaviours.%s.seeds a source", name, name)
+	}
+}
+
 func (s *Scope) optionalSource(key, name string) {
 	if name != "" {
 		s.source(key, name)
@@ -59,7 +66,7 @@ func (s *Scope) optionalSource(key, name string) {
 }
 
 func (s *Scope) source(key, name string) {
-	if _, ok := s.world.Sources[name]; ok {
+	if s.world.Sources[name] != nil {
 		return
 	}
 	if _, ok := catalogue.Corpus(name); !ok {
@@ -69,7 +76,7 @@ func (s *Scope) source(key, name string) {
 }
 
 func (s *Scope) detector(key, name string) {
-	if _, ok := s.world.Detectors[name]; ok {
+	if s.world.Detectors[name] != nil {
 		return
 	}
 	if _, ok := detectors.Lookup(name); !ok {
@@ -203,9 +210,13 @@ func (l *Line) check(s *Scope) {
 	}
 }
 
+// maxDocuments bounds a corpus, so that a slip of the keyboard is a fault and
+// not an allocation.
+const maxDocuments = 1e8
+
 func (a *Asking) check(s *Scope) {
-	s.atLeast("size", a.Size, 0)
-	s.atLeast("draws", a.Draws, 0)
+	s.within("size", float64(a.Size), 0, maxDocuments)
+	s.within("draws", float64(a.Draws), 0, 1e6)
 	s.atLeast("max_tokens", a.MaxTokens, 0)
 	if !(a.Temperature > 0 && a.Temperature <= 100) {
 		s.fault("temperature", "%v is not above 0 and at most 100", a.Temperature)
@@ -213,7 +224,7 @@ func (a *Asking) check(s *Scope) {
 }
 
 func (m *Mixture) check(s *Scope) {
-	s.within("size", float64(m.Size), 1, 1e9)
+	s.within("size", float64(m.Size), 1, maxDocuments)
 	s.optionalSource("human", m.Human)
 	if m.start() == "" {
 		s.fault("human", "needs a source of human text, at least for generation 0, such as human: web/everyday")
@@ -252,6 +263,7 @@ func (p *Part) check(s *Scope) {
 	if p.Seed != "" {
 		kinds++
 		s.behaviour("seed", p.Seed)
+		s.seeded("seed", p.Seed)
 	}
 	for key, a := range map[string]*Ancestor{"outputs": p.Outputs, "corpus": p.Corpus} {
 		if a == nil {
@@ -291,7 +303,7 @@ func (iv *Intervention) check(s *Scope) {
 	iv.Edit.Check(s)
 }
 
-// checkCuration refuses a choice among more draws than a part can give.
+// checkCuration refuses a choice among more outputs than a part can give.
 func (w *World) checkCuration() {
 	for _, iv := range w.Interventions {
 		c, ok := iv.Edit.(*Curate)
@@ -302,16 +314,32 @@ func (w *World) checkCuration() {
 			if len(iv.Lines) > 0 && !slices.Contains(iv.Lines, name) {
 				continue
 			}
-			for _, p := range line.Corpus.expanded() {
-				need := int(math.Round(p.Share*float64(line.Corpus.Size))) * c.BestOf
-				have := line.Publish.Size
-				if have == 0 {
-					have = line.Corpus.Size
-				}
-				if p.Outputs != nil && p.Outputs.Window == 1 && need > have {
-					w.decoder.at(join(iv.path, "best_of"), "needs %d outputs to choose from and line %s publishes %d; set lines.%s.publish.size to %d", need, name, have, name, need)
+			for _, part := range line.Corpus.expanded() {
+				for _, p := range w.named(part, name) {
+					w.checkChoice(iv.path, c, line, &p)
 				}
 			}
 		}
+	}
+}
+
+func (w *World) checkChoice(path string, c *Curate, reader *Line, p *Part) {
+	if p.Outputs == nil {
+		return
+	}
+	if p.Whole {
+		w.decoder.at(path, "a part that takes all outputs of %s leaves nothing to choose among; give it a share", p.Outputs.Line)
+		return
+	}
+	writer := w.Lines[p.Outputs.Line]
+	if writer == nil || p.Outputs.Window != 1 {
+		return
+	}
+	have := writer.Publish.Size
+	if have == 0 {
+		have = writer.Corpus.Size
+	}
+	if need := int(math.Round(p.Share*float64(reader.Corpus.Size))) * c.BestOf; need > have {
+		w.decoder.at(join(path, "best_of"), "needs %d outputs to choose from and line %s publishes %d; set lines.%s.publish.size to %d", need, p.Outputs.Line, have, p.Outputs.Line, need)
 	}
 }
