@@ -30,7 +30,7 @@ func BenchmarkLedgerOnDisk(b *testing.B) {
 	defer study.Close()
 	run := func(l lineage.Ledger) time.Duration {
 		started := time.Now()
-		if err := (&sim.Runner{Study: study, Ledger: l, Workers: runtime.NumCPU()}).Run(context.Background()); err != nil {
+		if err := (&sim.Runner{Study: study, Ledger: l, Workers: runtime.NumCPU() + 1}).Run(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 		return time.Since(started)

@@ -68,7 +68,7 @@ func TestKilledAtRandomMomentsAndResumedGivesTheSameReport(t *testing.T) {
 		out := filepath.Join(base, "killed"+strings.Repeat("x", 3))
 		os.RemoveAll(out)
 		args := append([]string{"run", "--out", out}, small...)
-		c, all := process(t, args...)
+		c, _ := process(t, args...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestKilledAtRandomMomentsAndResumedGivesTheSameReport(t *testing.T) {
 		if err := c.Wait(); err != nil {
 			killed++
 		}
-		c, all = process(t, args...)
+		c, all := process(t, args...)
 		if err := c.Run(); err != nil {
 			t.Fatalf("kill %d: resumed: %v: %s", i, err, all)
 		}

@@ -24,7 +24,7 @@ func (p *program) run() *cli.Command {
 			"a longer one continues a shorter one, and a changed setting remakes only what descends from it.",
 		Flags: []cli.Flag{
 			setFlag, outFlag,
-			&cli.IntFlag{Name: "workers", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "how many models are made at once; results do not depend on it"},
+			&cli.IntFlag{Name: "workers", Aliases: []string{"j"}, DefaultText: "one more than there are cores", Usage: "how many models are made at once; results do not depend on it"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON event a line on stdout, and nothing else there"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
 			&cli.BoolFlag{Name: "no-report", Usage: "leave the report out; heirloom report writes it later"},
@@ -34,8 +34,9 @@ func (p *program) run() *cli.Command {
 }
 
 func (p *program) runAction(c *cli.Context) error {
-	if c.Int("workers") < 1 {
-		return usage("--workers: %d is less than 1", c.Int("workers"))
+	workers, err := workers(c)
+	if err != nil {
+		return err
 	}
 	f, err := experiment(c)
 	if err != nil {
@@ -54,7 +55,7 @@ func (p *program) runAction(c *cli.Context) error {
 	defer ledger.Close()
 	tune()
 	show := p.progress(c)
-	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: c.Int("workers"), Report: show.event}
+	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: workers, Report: show.event}
 	started := time.Now()
 	err = runner.Run(c.Context)
 	show.end()
@@ -72,6 +73,18 @@ func (p *program) runAction(c *cli.Context) error {
 	}
 	show.reported(path, title)
 	return nil
+}
+
+// workers is one more than there are cores unless it is given, so that a core
+// has work while a model waits for the ledger.
+func workers(c *cli.Context) (int, error) {
+	if !c.IsSet("workers") {
+		return runtime.NumCPU() + 1, nil
+	}
+	if n := c.Int("workers"); n >= 1 {
+		return n, nil
+	}
+	return 0, usage("--workers: %d is less than 1", c.Int("workers"))
 }
 
 // tune fits the Go runtime to a run. One more thread than cores, so that readers

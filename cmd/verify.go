@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -69,15 +68,19 @@ func (p *program) verify() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "quick", Usage: "fewer lineages, seconds instead of minutes"},
 			&cli.BoolFlag{Name: "full", Usage: "all lineages and generations of the published table"},
-			&cli.IntFlag{Name: "workers", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "models made at once"},
+			&cli.IntFlag{Name: "workers", Aliases: []string{"j"}, DefaultText: "one more than there are cores", Usage: "models made at once"},
 		},
 		Action: func(c *cli.Context) error {
+			workers, err := workers(c)
+			if err != nil {
+				return err
+			}
 			dir, err := os.MkdirTemp("", "heirloom-verify-")
 			if err != nil {
 				return err
 			}
 			defer os.RemoveAll(dir)
-			v := &verifier{ctx: c.Context, dir: dir, workers: c.Int("workers")}
+			v := &verifier{ctx: c.Context, dir: dir, workers: workers}
 			switch {
 			case c.Bool("quick") && c.Bool("full"):
 				return usage("--quick and --full exclude each other")

@@ -29,6 +29,7 @@ const (
 // parquetWriter puts the values of a row together by itself: the schema is
 // fixed, and going through Go structs costs reflection on every document.
 type parquetWriter struct {
+	//lint:ignore SA1019 the generic writer loses optional JSON columns
 	w    *parquet.Writer
 	row  parquet.Row
 	held int

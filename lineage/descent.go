@@ -67,7 +67,7 @@ func countRuns(x []uint32) (runs int) {
 }
 
 // maxRun bounds what a record can make a reader allocate.
-const maxRun = 1 << 28
+const maxRun = 100_000_000
 
 func (c *Corpus) UnmarshalBinary(data []byte) error {
 	*c = nil

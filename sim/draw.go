@@ -174,7 +174,7 @@ func (d *drawing) pick(b, rank, round, candidate int) pick {
 			from = d.refill
 		}
 		again := at(d.Seed, "redraw "+blk.Pool, d.Line, d.replicate, d.Generation)
-		turn = again.rand(d.slot(p) | round<<8 | candidate).IntN(from.len())
+		turn = int(again.float(d.slot(p)|round<<8|candidate) * float64(from.len()))
 	case blk.Count == whole || blk.Count == from.len() && blk.Curation == nil:
 		turn = rank // every document has its place, whatever the order
 	default:
@@ -210,7 +210,7 @@ func (d *drawing) curate(ctx context.Context, picks []pick, round int) error {
 		chance := at(d.Seed, "curate "+blk.Pool, d.Line, d.replicate, d.Generation)
 		k := blk.Curation.BestOf
 		for n, i := range of {
-			u := chance.rand(d.slot(picks[i]) | round<<8).Float64()
+			u := chance.float(d.slot(picks[i]) | round<<8)
 			picks[i] = candidates[n*k+choose(results[n*k:(n+1)*k], blk.Curation.Strength, u)]
 		}
 	}
@@ -302,7 +302,7 @@ func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pic
 			if flagged {
 				limit = f.Recall
 			}
-			drop := chances[p.block].rand(d.slot(p)|round<<8).Float64() < limit
+			drop := chances[p.block].float(d.slot(p)|round<<8) < limit
 			count(&d.filters[i], flagged, drop, s.Behaviour != "")
 			if drop {
 				removed = append(removed, removal{p, i})

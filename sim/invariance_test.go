@@ -304,12 +304,53 @@ func TestSeedsDependOnTheirIndexAlone(t *testing.T) {
 	}
 }
 
+// Decisions of neighbouring slots and of neighbouring replicates are uniform and
+// independent: chi-square over a 16 × 16 table of pairs, 255 degrees of freedom,
+// beyond 350 once in 20,000 seeds.
+func TestDecisionsAreUniformAndIndependent(t *testing.T) {
+	for name, pair := range map[string]func(i int) (a, b float64){
+		"neighbouring positions": func(i int) (float64, float64) {
+			s := at(3, "filter", "a", 0, 0)
+			return s.float(2 * i << 16), s.float((2*i + 1) << 16)
+		},
+		"rounds": func(i int) (float64, float64) {
+			s := at(3, "filter", "a", 0, 0)
+			return s.float(i << 16), s.float(i<<16 | 1<<8)
+		},
+		"neighbouring replicates": func(i int) (float64, float64) {
+			return at(3, "filter", "a", i, 0).float(7), at(3, "filter", "a", i+100_000, 0).float(7)
+		},
+	} {
+		const n = 100_000
+		var table [16][16]float64
+		for i := range n {
+			a, b := pair(i)
+			table[int(a*16)][int(b*16)]++
+		}
+		chi := 0.0
+		for _, row := range table {
+			for _, k := range row {
+				chi += (k - n/256.) * (k - n/256.) / (n / 256.)
+			}
+		}
+		if chi > 350 {
+			t.Errorf("%s: chi-square %.0f", name, chi)
+		}
+	}
+}
+
 func BenchmarkStream(b *testing.B) {
 	b.Run("seed of a request", func(b *testing.B) {
 		s := at(1, "sample", "a", 0, 0)
 		dst := make([]uint64, lineage.ChunkSize)
 		for i := 0; i < b.N; i += len(dst) {
 			s.seeds(i, dst)
+		}
+	})
+	b.Run("decision of an index", func(b *testing.B) {
+		s := at(1, "filter", "a", 0, 0)
+		for i := range b.N {
+			s.float(i)
 		}
 	})
 	b.Run("generator of an index", func(b *testing.B) {

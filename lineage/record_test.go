@@ -1,0 +1,110 @@
+package lineage
+
+import (
+	"bytes"
+	"encoding"
+	"math"
+	"reflect"
+	"testing"
+)
+
+func someTexts() Texts {
+	same := Text{Replies: []string{"again", ""}, Finish: "length"}
+	return Texts{{Replies: []string{"a \x00 b \xff"}, Finish: "stop"}, same, same, {Replies: []string{"a \x00 b \xff"}, Finish: "stop"}, same}
+}
+
+func someScores() Scores {
+	hit := Score{Outcome: Present, Value: .75, Reason: "two words", Spans: []Span{{0, 3, "x"}, {5, 9, ""}}}
+	return Scores{hit, {Outcome: NotScorable, Spans: []Span{}}, hit, {Outcome: Absent, Value: math.SmallestNonzeroFloat32, Spans: []Span{}}}
+}
+
+func someCorpus() Corpus {
+	return Corpus{
+		{Node: "n1", Indices: []uint32{0, 1, 2, 3, 3, 3, 9, math.MaxUint32}},
+		{Source: "web", Digest: "d", Behaviour: "b", Indices: []uint32{7}},
+	}
+}
+
+// again gives what a record is after it was written and read.
+func again[T encoding.BinaryMarshaler, P interface {
+	*T
+	encoding.BinaryUnmarshaler
+}](t *testing.T, v T) T {
+	t.Helper()
+	data, err := v.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out T
+	if err := P(&out).UnmarshalBinary(data); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
+	if got := again(t, someTexts()); !reflect.DeepEqual(got, someTexts()) {
+		t.Errorf("texts are %v", got)
+	}
+	if got := again(t, someScores()); !reflect.DeepEqual(got, someScores()) {
+		t.Errorf("scores are %v", got)
+	}
+	if got := again(t, someCorpus()); !reflect.DeepEqual(got, someCorpus()) {
+		t.Errorf("the corpus is %v", got)
+	}
+	if got := again(t, Texts{}); len(got) != 0 {
+		t.Errorf("no texts are %v", got)
+	}
+}
+
+func TestRepeatedTextsAreStoredOnce(t *testing.T) {
+	long := Text{Replies: []string{string(bytes.Repeat([]byte("word "), 1000))}, Finish: "stop"}
+	other := Text{Replies: []string{"short"}, Finish: "stop"}
+	var many Texts
+	for range 1000 {
+		many = append(many, long, other)
+	}
+	data, err := many.MarshalBinary()
+	if err != nil || len(data) > 8000 {
+		t.Errorf("2,000 texts, two of them distinct, take %d bytes: %v", len(data), err)
+	}
+}
+
+func TestTallyLeavesWhatIsNotScorableOut(t *testing.T) {
+	var tally Tally
+	for _, s := range someScores() {
+		tally.Add(s.Outcome)
+	}
+	if tally != (Tally{Present: 2, Absent: 1, Unscored: 1}) || tally.N() != 3 {
+		t.Errorf("tally is %+v of %d", tally, tally.N())
+	}
+}
+
+// FuzzRecords reads hostile bytes as each kind of record: an error, or a record
+// that is written and read as itself. Never a panic, never memory out of
+// proportion.
+func FuzzRecords(f *testing.F) {
+	for _, v := range []encoding.BinaryMarshaler{someTexts(), someScores(), someCorpus()} {
+		data, err := v.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+	}
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var texts Texts
+		if texts.UnmarshalBinary(data) == nil && len(texts) > 0 && !reflect.DeepEqual(again(t, texts), texts) {
+			t.Error("texts change when they are written again")
+		}
+		var scores Scores
+		if scores.UnmarshalBinary(data) == nil && len(scores) != len(again(t, scores)) {
+			t.Error("scores change when they are written again")
+		}
+		var corpus Corpus
+		if corpus.UnmarshalBinary(data) == nil && corpus.Len() < 1<<16 && again(t, corpus).Len() != corpus.Len() {
+			t.Error("a corpus changes when it is written again")
+		}
+	})
+}
