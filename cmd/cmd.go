@@ -95,6 +95,9 @@ func terminalWidth(w io.Writer) int {
 	if err != nil {
 		return 0
 	}
+	if width == 0 { // a terminal that does not tell its size
+		return 80
+	}
 	return width
 }
 
