@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/heirloom-sim/heirloom/sim"
 	"github.com/heirloom-sim/heirloom/sim/catalogue"
 	"github.com/urfave/cli/v2"
 )
@@ -42,7 +43,7 @@ func (p *program) init() *cli.Command {
 			if err := create(path, append([]byte(head), data...), c.Bool("force")); err != nil {
 				return err
 			}
-			if err := create(schema, schemaBytes(), true); err != nil {
+			if err := create(schema, sim.Schema(), true); err != nil {
 				return err
 			}
 			fmt.Fprintf(p.out, "%s is written; its schema for editors is %s\nLook at what it would do:  heirloom plan %s\nRun it:                    heirloom run %s\n",

@@ -80,13 +80,11 @@ func (p *program) list() *cli.Command {
 	}
 }
 
-func schemaBytes() []byte { return sim.Schema() }
-
 func (p *program) schema() *cli.Command {
 	return &cli.Command{
 		Name: "schema", Usage: "print the JSON Schema of the experiment file, for editors and other tools",
 		Action: func(c *cli.Context) error {
-			_, err := p.out.Write(schemaBytes())
+			_, err := p.out.Write(sim.Schema())
 			return err
 		},
 	}

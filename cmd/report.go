@@ -41,12 +41,13 @@ func (p *program) report() *cli.Command {
 				return err
 			}
 			toStdout := false
-			for flag, write := range map[string]func(io.Writer) error{
-				"csv": findings.CSV, "replicates-csv": findings.ReplicatesCSV, "json": findings.JSON,
-			} {
-				if path := c.String(flag); path != "" {
+			for _, table := range []struct {
+				flag  string
+				write func(io.Writer) error
+			}{{"csv", findings.CSV}, {"replicates-csv", findings.ReplicatesCSV}, {"json", findings.JSON}} {
+				if path := c.String(table.flag); path != "" {
 					toStdout = toStdout || path == "-"
-					if err := p.write(path, write); err != nil {
+					if err := p.write(path, table.write); err != nil {
 						return err
 					}
 				}

@@ -130,7 +130,6 @@ func (p *program) stopped(c *cli.Context, where folder, err error) error {
 // jsonEvent is one line of --json.
 type jsonEvent struct {
 	Event      string `json:"event"`
-	Folder     string `json:"folder,omitempty"`
 	Node       string `json:"node,omitempty"`
 	Line       string `json:"line,omitempty"`
 	Replicate  *int   `json:"replicate,omitempty"`

@@ -90,7 +90,7 @@ func provenance(c lineage.Corpus) (parents []lineage.Descent, supplies []lineage
 	return parents, supplies
 }
 
-// train gives the node its model, unless all that it would say is recorded.
+// train gives the node its model, where there is anything to ask of it.
 func (m *making) train(ctx context.Context) error {
 	art, err := m.artifact(ctx, m.job, m.corpus)
 	if err != nil {

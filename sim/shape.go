@@ -9,8 +9,7 @@ import (
 	"github.com/heirloom-sim/heirloom/lineage"
 )
 
-// shape looks up everything that a plan names. published gives the number of
-// outputs of an ancestor.
+// shape looks up everything that a plan names.
 func (r *resources) shape(w *World, p *Plan) (*shape, error) {
 	b := &shaping{
 		resources: r, world: w, plan: p,

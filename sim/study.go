@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -15,16 +16,9 @@ type Study struct {
 	File      *File
 	Record    lineage.Study
 	resources *resources
-	arms      []*arm
 	detectors []*Detector
 	jobs      [][]*job // by generation, foundations first; each node once
 	byID      map[lineage.ID]*job
-}
-
-// arm is a world with its nodes.
-type arm struct {
-	*World
-	lines []string
 }
 
 // job is one node to be made.
@@ -72,19 +66,9 @@ func Compile(f *File) (*Study, error) {
 	for _, src := range s.resources.sources {
 		s.Record.Sources = append(s.Record.Sources, lineage.Source{Name: src.name, Documents: src.Len(), Digest: src.digest})
 	}
-	slices.SortFunc(s.Record.Sources, func(a, b lineage.Source) int { return compare(a.Name+a.Digest, b.Name+b.Digest) })
+	slices.SortFunc(s.Record.Sources, func(a, b lineage.Source) int { return strings.Compare(a.Name+a.Digest, b.Name+b.Digest) })
 	s.Record.Digest = s.digest()
 	return s, nil
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // fail words what is wrong with an experiment that only opening its parts shows.
@@ -145,7 +129,6 @@ func (s *Study) arm(w *World) error {
 			}
 		}
 	}
-	s.arms = append(s.arms, &arm{w, lines})
 	s.Record.Arms = append(s.Record.Arms, rec)
 	return nil
 }
