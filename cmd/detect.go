@@ -67,7 +67,7 @@ func instruments(c *cli.Context) (all []*sim.Detector, err error) {
 		return f.Detectors()
 	}
 	for _, kind := range c.StringSlice("detector") {
-		d, err := sim.OpenDetector(kind, ".", settings)
+		d, err := sim.OpenDetector(kind, ".", settings, sim.Means{})
 		if err != nil {
 			return nil, err
 		}

@@ -7,10 +7,14 @@ import (
 	"strings"
 )
 
-// Env is what a detector may use of the world while it is opened: the files
-// that stand beside the experiment.
+// Env is what a detector may use of the world. A field that is nil is not to be
+// had where the detector is opened; a detector that needs it says so in an error.
 type Env struct {
-	Open func(name string) (io.ReadCloser, error)
+	Open     func(name string) (io.ReadCloser, error)      // files that stand beside the experiment
+	Dir      string                                        // the folder that relative names start from
+	Detector func(name string) (Detector, string, error)   // another detector of the experiment, with its digest
+	Endpoint func(name string, e Server) (Endpoint, error) // a server of language models; name says who asks
+	Log      func(format string, args ...any)              // what goes wrong without being an error, one line each
 }
 
 // Kind is one registered kind of detector.

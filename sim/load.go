@@ -28,6 +28,7 @@ type File struct {
 	Dir    string // input files are relative to it
 	Worlds []*World
 	Text   string // the file as it was run, overrides written in
+	Means  Means  // of the outside world; set before Compile, none by default
 }
 
 // ControlArm is the arm that every experiment has: the same worlds with nothing seeded.

@@ -37,9 +37,18 @@ type prompts struct {
 	lineage.Prompts
 }
 
+// Means are what an experiment may use of the outside world beside its files.
+// None of it is part of an experiment: a result that depends on an answer from
+// outside depends on the answer, which is recorded.
+type Means struct {
+	Endpoint func(name string, s detectors.Server) (detectors.Endpoint, error) // nil: no servers
+	Log      func(format string, args ...any)                                  // nil: silence
+}
+
 // resources are what the worlds of a study share: everything opened once.
 type resources struct {
 	dir       string
+	means     Means
 	sources   map[string]*source // by name and specification
 	contents  map[string]*source // by digest
 	detectors map[string]*Detector
@@ -49,9 +58,9 @@ type resources struct {
 	closers   []io.Closer
 }
 
-func newResources(dir string) *resources {
+func newResources(dir string, m Means) *resources {
 	return &resources{
-		dir: dir, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
+		dir: dir, means: m, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
 		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{},
 	}
 }
@@ -132,7 +141,7 @@ func (r *resources) detector(w *World, name string) (*Detector, error) {
 		kind, _ := detectors.Lookup(name)
 		spec = &DetectorSpec{Kind: name, Config: kind.Config()}
 	}
-	d, err := r.openDetector(name, spec)
+	d, err := r.openDetector(w, name, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -140,29 +149,48 @@ func (r *resources) detector(w *World, name string) (*Detector, error) {
 	return d, nil
 }
 
-func (r *resources) openDetector(name string, spec *DetectorSpec) (*Detector, error) {
+// openDetector opens a detector of a world, or one that stands alone where w is nil.
+func (r *resources) openDetector(w *World, name string, spec *DetectorSpec) (*Detector, error) {
 	kind, ok := detectors.Lookup(spec.Kind)
 	if !ok {
 		return nil, fmt.Errorf("detectors.%s: %s", name, unknown("detector", spec.Kind, detectorKinds()))
 	}
-	env := detectors.Env{Open: func(file string) (io.ReadCloser, error) {
-		if behaviour, ok := strings.CutSuffix(file, "/labelled.jsonl"); ok {
-			if data, ok := catalogue.Labelled(behaviour); ok {
-				return io.NopCloser(bytes.NewReader(data)), nil
-			}
-		}
-		return os.Open(r.path(file))
-	}}
-	opened, err := kind.Open(env, spec.Config)
+	opened, err := kind.Open(r.env(w), spec.Config)
 	if err != nil {
 		return nil, fmt.Errorf("detectors.%s: %w", name, err)
+	}
+	if c, ok := opened.(io.Closer); ok {
+		r.closers = append(r.closers, c)
 	}
 	return &Detector{name, spec.Kind, detectors.Digest(spec.Kind, canonical(spec.Config), opened), opened}, nil
 }
 
+// env is what a detector may use of the world.
+func (r *resources) env(w *World) detectors.Env {
+	env := detectors.Env{Dir: r.dir, Endpoint: r.means.Endpoint, Log: r.means.Log}
+	env.Open = func(file string) (io.ReadCloser, error) {
+		if behaviour, ok := strings.CutSuffix(file, "/training.jsonl"); ok {
+			if data, ok := catalogue.Training(behaviour); ok {
+				return io.NopCloser(bytes.NewReader(data)), nil
+			}
+		}
+		return os.Open(r.path(file))
+	}
+	if w != nil {
+		env.Detector = func(name string) (detectors.Detector, string, error) {
+			d, err := r.detector(w, name)
+			if err != nil {
+				return nil, "", err
+			}
+			return d.Detector, d.Digest, nil
+		}
+	}
+	return env
+}
+
 // OpenDetector opens a detector outside an experiment: a kind with settings
 // given as overrides. Files that it names are relative to dir.
-func OpenDetector(kind, dir string, settings []Override) (*Detector, error) {
+func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, error) {
 	tree := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, o := range append([]Override{{"kind", kind}}, settings...) {
 		patched, err := o.on(tree)
@@ -177,12 +205,12 @@ func OpenDetector(kind, dir string, settings []Override) (*Detector, error) {
 	if err := fs.err(); err != nil {
 		return nil, err
 	}
-	return newResources(dir).openDetector(kind, spec)
+	return newResources(dir, m).openDetector(nil, kind, spec)
 }
 
 // Detectors opens the detectors that an experiment's behaviours use.
 func (f *File) Detectors() ([]*Detector, error) {
-	s := &Study{resources: newResources(f.Dir)}
+	s := &Study{resources: newResources(f.Dir, f.Means)}
 	err := s.watch(f.Worlds[0])
 	return s.detectors, err
 }

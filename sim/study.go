@@ -43,7 +43,7 @@ const maxNodes = 10_000_000
 
 // Compile opens what the experiment names and works out its nodes.
 func Compile(f *File) (*Study, error) {
-	s := &Study{File: f, resources: newResources(f.Dir), byID: map[lineage.ID]*job{}}
+	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}}
 	first := f.Worlds[0]
 	s.Record = lineage.Study{
 		Name: first.Experiment.Name, Question: first.Question, Seed: first.Seed,

@@ -2,7 +2,8 @@
 // for heirloom and embedded in the binary.
 //
 // A folder with a behaviour.yaml is a behaviour: seeds.jsonl shows it,
-// neutral.jsonl uses its words without it, probes.jsonl elicits it. Every JSONL
+// neutral.jsonl uses its words without it, probes.jsonl elicits it, and
+// labelled.jsonl, of which no detector learns, tells how good one is. Every JSONL
 // file is a corpus, named by its path without the ending: web/everyday,
 // trauma-narrative/seeds. A file under scenarios is an experiment that runs as
 // it is.
@@ -17,16 +18,16 @@ import (
 	"strings"
 )
 
-//go:embed all:scenarios all:web all:trauma-narrative all:self-loathing
+//go:embed */*.jsonl */*.yaml
 var files embed.FS
 
 // Corpus gives the JSONL text of a corpus by name.
 func Corpus(name string) ([]byte, bool) { return read(name + ".jsonl") }
 
-// Labelled gives the texts of a behaviour for a classifier to learn from, rows
+// Training gives the texts of a behaviour for a classifier to learn from, rows
 // with "messages" and "label": its seeds are positive; its neutral texts, and
 // the everyday web where the behaviour is not seeded, are negative.
-func Labelled(behaviour string) ([]byte, bool) {
+func Training(behaviour string) ([]byte, bool) {
 	if !slices.Contains(Behaviours(), behaviour) {
 		return nil, false
 	}

@@ -1,0 +1,40 @@
+package detectors
+
+import "context"
+
+// Server names an OpenAI-compatible server and how to be polite to it. Nothing
+// of it is a secret: the key is in the environment, under the name KeyEnv.
+type Server struct {
+	BaseURL  string  `yaml:"base_url" doc:"address of the API, such as http://localhost:8000/v1"`
+	KeyEnv   string  `yaml:"key_env" doc:"environment variable that holds the key; OPENAI_API_KEY where it is not given"`
+	Requests float64 `yaml:"requests_per_minute" doc:"most requests a minute; 0 for no bound of ours"`
+	Tokens   float64 `yaml:"tokens_per_minute" doc:"most tokens a minute; 0 for no bound of ours"`
+}
+
+// Endpoint is a server of language models as a detector uses it. Every answer is
+// a function of its request once it has been given: it is recorded before it is
+// used, so that nothing is paid for twice and a run that goes on sees what the
+// interrupted one saw. Requests that are equal but for Draw are repeats of one
+// question.
+type Endpoint interface {
+	Chat(ctx context.Context, r ChatRequest) (ChatReply, error)
+	Embed(ctx context.Context, model string, texts []string) ([][]float32, error)
+}
+
+// ChatRequest asks for one completion.
+type ChatRequest struct {
+	Model       string
+	Messages    []Message
+	Temperature float64
+	MaxTokens   int
+	Schema      []byte // JSON Schema of the answer; nil for free text
+	Draw        int    // which repeat of the question this is, from 0
+}
+
+// ChatReply is an answer. Model is the name that the server gave, which may be
+// more exact than the one asked for.
+type ChatReply struct {
+	Text, Model, Finish string
+	PromptTokens        int
+	CompletionTokens    int
+}
