@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,16 +94,24 @@ func TestKilledAtRandomMomentsAndResumedGivesTheSameReport(t *testing.T) {
 // large is the default scenario at a size that is still running when looked at.
 var large = []string{"trauma-narratives", "--set", "replicates=200"}
 
-// waitFor polls until the program has printed something.
-func waitFor(t *testing.T, what string, met func() bool) {
+// waitFor polls until something has happened in the folder of a process. It
+// gives up when the process ends, or after minutes, which is a hang.
+func waitFor(t *testing.T, what string, ended <-chan error, met func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if met() {
 			return
 		}
+		select {
+		case err := <-ended:
+			t.Fatalf("%s did not happen before the program ended: %v", what, err)
+		default:
+		}
 	}
-	t.Fatalf("%s did not happen within 30 s", what)
+	t.Fatalf("%s did not happen within 3 minutes", what)
 }
+
+var noModel = regexp.MustCompile(`control +0 of`)
 
 func TestInterruptStopsCleanlyAndSaysHowToGoOn(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "it's here")
@@ -111,9 +120,11 @@ func TestInterruptStopsCleanlyAndSaysHowToGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Process.Kill()
-	waitFor(t, "the first model", func() bool {
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	waitFor(t, "the first model", ended, func() bool {
 		code, stdout, _ := heirloom(t, "status", out)
-		return code == 0 && !strings.Contains(stdout, "  control  0 of")
+		return code == 0 && !noModel.MatchString(stdout)
 	})
 
 	if code, _, stderr := heirloom(t, append([]string{"run", "--out", out}, large...)...); code != exitFailed || !strings.Contains(stderr, "is in use") {
@@ -128,7 +139,7 @@ func TestInterruptStopsCleanlyAndSaysHowToGoOn(t *testing.T) {
 	}
 
 	c.Process.Signal(syscall.SIGINT)
-	if code := exitCode(c.Wait()); code != exitInterrupted {
+	if code := exitCode(<-ended); code != exitInterrupted {
 		t.Errorf("interrupted, it exits with %d: %s", code, all)
 	}
 	if !strings.Contains(all.String(), `heirloom run trauma-narratives --set replicates=200 --out '`) {

@@ -145,11 +145,23 @@ func checkWhole(dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = os.Stat(filepath.Join(dir, indexName, "MANIFEST"))
-	if errors.Is(err, fs.ErrNotExist) && (records.Size() > 0 || synced > 0) {
+	if !hasIndex(dir) && (records.Size() > 0 || synced > 0) {
 		return damagedFolder(dir, "its index is missing")
 	}
 	return nil
+}
+
+func hasIndex(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, indexName, "MANIFEST"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// untouched tells whether a ledger was made and never opened.
+func untouched(dir string) (bool, error) {
+	if err := checkFolder(dir); err != nil {
+		return false, err
+	}
+	return !hasIndex(dir), nil
 }
 
 func damagedFolder(dir, why string) error {

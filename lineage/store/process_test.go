@@ -220,3 +220,45 @@ func copyLedger(t *testing.T, dir string) string {
 	os.Remove(filepath.Join(to, addressName))
 	return to
 }
+
+// Readers that look again and again, as a watched status does, must not make a
+// run fail that begins or goes on at the same time.
+func TestReadersDoNotKeepAWriterOut(t *testing.T) {
+	t.Parallel()
+	for round := range 6 {
+		dir := t.TempDir()
+		if err := makeFolder(dir); err != nil {
+			t.Fatal(err)
+		}
+		stop, stopped := make(chan struct{}), make(chan int)
+		go func() {
+			looks := 0
+			for {
+				select {
+				case <-stop:
+					stopped <- looks
+					return
+				default:
+				}
+				if r, err := Read(dir); err == nil {
+					r.Close()
+					looks++
+				}
+				time.Sleep(2 * time.Millisecond)
+			}
+		}()
+		for begin := range 3 { // a fresh ledger, then twice one that was not closed
+			p := start(t, dir)
+			last := p.saved()
+			if last < 0 {
+				p.Wait()
+				t.Fatalf("round %d, begin %d: the writer was kept out: %s", round, begin, p.stderr.String())
+			}
+			p.kill(last)
+		}
+		close(stop)
+		if looks := <-stopped; looks == 0 {
+			t.Error("no reader ever got in")
+		}
+	}
+}

@@ -61,7 +61,10 @@ func connect(dir string) (source, error) {
 
 // openAlone opens the folder. Badger refuses to read what was not closed, so
 // that is opened for writing and closed before.
-func openAlone(dir string) (*Store, error) {
+func openAlone(dir string) (source, error) {
+	if fresh, err := untouched(dir); fresh || err != nil {
+		return empty{}, err
+	}
 	s, err := openStore(dir, reading, nil)
 	if err == nil || errors.Is(err, ErrHeld) || checkFolder(dir) != nil {
 		return s, err
@@ -78,6 +81,14 @@ func openAlone(dir string) (*Store, error) {
 	}
 	return openStore(dir, reading, nil)
 }
+
+// empty is a ledger that nobody has written yet. It is not opened: Badger would
+// make an index, and lock out the process that is about to make one.
+type empty struct{}
+
+func (empty) get(lineage.Key) ([]byte, bool, error)   { return nil, false, nil }
+func (empty) keys(lineage.Key) ([]lineage.Key, error) { return nil, nil }
+func (empty) Close() error                            { return nil }
 
 // with asks the source, and another where the process behind it has ended.
 func (r *Reader) with(ask func(source) error) error {
@@ -178,6 +189,16 @@ func dial(dir string) (*remote, error) {
 	}
 	probe.Close()
 	return &remote{dir, http.Client{Transport: &http.Transport{DialContext: connect, ResponseHeaderTimeout: 6 * patience}}}, nil
+}
+
+// served tells whether a process answers readers of the ledger.
+func served(dir string) bool {
+	m, err := dial(dir)
+	if err != nil {
+		return false
+	}
+	m.Close()
+	return true
 }
 
 func (m *remote) ask(path string, args url.Values) (body []byte, ok bool, err error) {

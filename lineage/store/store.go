@@ -120,12 +120,12 @@ func Create(dir string, o Options) (*Store, error) {
 }
 
 // Open opens the ledger in dir for writing. ErrHeld says that another process
-// has it open, ErrNot that dir is something else, fs.ErrNotExist that there is
+// writes it, ErrNot that dir is something else, fs.ErrNotExist that there is
 // no dir.
 func Open(dir string, o Options) (*Store, error) {
 	s, err := openStore(dir, writing, o.Logf)
-	for end := time.Now().Add(patience); errors.Is(err, ErrHeld) && writer(dir) == 0 && time.Now().Before(end); {
-		time.Sleep(patience / 100) // a reader is soon done
+	for end := time.Now().Add(patience); errors.Is(err, ErrHeld) && !served(dir) && time.Now().Before(end); {
+		time.Sleep(patience / 1000) // a reader is soon done, also one that puts in order what was not closed
 		s, err = openStore(dir, writing, o.Logf)
 	}
 	if err != nil {
