@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/heirloom-sim/heirloom/lineage/popgen"
 )
@@ -125,6 +126,11 @@ func prior(v *verifier) ([]row, error) {
 		rows = append(rows,
 			t.expect(learner.estimate+": stationary mean", generations-1, share, mean),
 			t.expect(learner.estimate+": stationary variance of outputs", generations-1, squared(mean), outputs))
+		if learner.estimate == "sample" {
+			rows = append(rows, t.fit("sample: distribution of outputs, (X²/20)^(1/3)", generations-1, n, func(k int) float64 {
+				return popgen.BetaBinomial(n, k, weight*mean, weight*(1-mean))
+			}))
+		}
 	}
 	return rows, nil
 }
@@ -150,32 +156,46 @@ func curation(v *verifier) ([]row, error) {
 	return rows, nil
 }
 
-// fixation compares the share of lineages that end with carriers only with the
-// exact chain, for selection in the model and for curation of its outputs.
+// fixation curates with best of two: one step is p' = p + p(1-p) tanh(r/2), and
+// a corpus is a binomial draw of it, since no output is a candidate twice. The
+// exact chain gives the share of lineages that are fixed by a generation, and the
+// probability of fixation in the end; the latter, as a function of the carriers,
+// has the same mean in every generation, so no lineage need be followed to its end.
 func fixation(v *verifier) ([]row, error) {
-	const n, k, generations = 20, 2, 120 // by then all but one lineage in 400 is at an end
+	n, generations := 20, 61
+	cases := []struct{ p0, r float64 }{{.1, 0}, {.1, .1}, {.1, .4}}
+	if v.size == "full" {
+		n, generations = 100, 61
+		cases = []struct{ p0, r float64 }{{.1, 0}, {.1, .04}, {.1, .1}, {.01, .1}, {.01, .4}}
+	}
 	var rows []row
-	for _, s := range []float64{0, .05, .2} {
-		backend := "urn"
-		if s > 0 {
-			backend = fmt.Sprintf("{kind: urn, advantage: [{contains: trait, s: %v}]}", s)
-		}
-		t, err := v.world(slotWorld{backend: backend, size: n, carriers: k, generations: generations,
+	for _, c := range cases {
+		k := int(math.Round(c.p0 * float64(n)))
+		t, err := v.world(slotWorld{backend: "urn", size: n, carriers: k, publish: 2 * n, generations: generations, corpora: true,
 			line:     fmt.Sprintf("corpus: {size: %d, preset: replace, human: first}", n),
-			lineages: v.lineages(300, 3000, 20000)})
+			extra:    fmt.Sprintf("interventions: [{kind: curate, detector: trait, best_of: 2, strength: %v, from: 1}]", 2*c.r),
+			lineages: v.lineages(300, 2000, 20000)})
 		if err != nil {
 			return nil, err
 		}
-		fixed, _, err := popgen.Chain(n, func(p float64) float64 { return p * (1 + s) / (1 + p*s) })
+		next := func(p float64) float64 { return popgen.BestOf(2, p, c.r) }
+		fixed, _, err := popgen.Chain(n, next)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, t.expect(fmt.Sprintf("selection s=%v, N=%d: fixed", s, n), generations-1, func(p float64) float64 {
-			if p == 1 {
-				return 1
-			}
-			return 0
+		last := generations - 1
+		what := fmt.Sprintf("N=%d, p0=%v, r=%v: ", n, c.p0, c.r)
+		rows = append(rows, t.expect(what+"probability of fixation", last, func(p float64) float64 {
+			return fixed[int(math.Round(p*float64(n)))]
 		}, fixed[k]))
+		if by := popgen.Evolve(n, k, last, next)[n]; by > .01 {
+			rows = append(rows, t.expect(fmt.Sprintf("%sfixed by generation %d", what, last), last, func(p float64) float64 {
+				if p == 1 {
+					return 1
+				}
+				return 0
+			}, by))
+		}
 	}
 	return rows, nil
 }

@@ -23,10 +23,14 @@ type slotWorld struct {
 	lineages    int
 	extra       string // further YAML of the experiment
 	human       [2]int // documents and carriers of the source "human", where extra or line uses it
+	corpora     bool   // observe what models were trained on, instead of what they published
 }
 
-// trajectories is the share of carriers among the outputs, by lineage and generation.
+// trajectories is the share of carriers by lineage and generation.
 type trajectories [][]float64
+
+// batch is how many lineages share a ledger in memory.
+const batch = 2000
 
 func (v *verifier) world(w slotWorld) (trajectories, error) {
 	if w.publish == 0 {
@@ -37,10 +41,23 @@ func (v *verifier) world(w slotWorld) (trajectories, error) {
 			return nil, err
 		}
 	}
+	var all trajectories
+	for first := 0; first < w.lineages; first += batch {
+		some, err := v.lineagesOf(w, min(batch, w.lineages-first), 20260713+first)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// lineagesOf runs some of the lineages of a world.
+func (v *verifier) lineagesOf(w slotWorld, lineages, seed int) (trajectories, error) {
 	text := fmt.Sprintf(`
 heirloom: 1
 name: verify
-seed: 20260713
+seed: %d
 generations: %d
 replicates: %d
 sources: {first: {file: first.jsonl}, human: {file: human.jsonl}}
@@ -54,7 +71,7 @@ lines:
 %s
 arms: {control: }
 %s
-`, w.generations, w.lineages, w.backend, w.publish, indent(w.line), w.extra)
+`, seed, w.generations, lineages, w.backend, w.publish, indent(w.line), w.extra)
 	f, err := sim.Parse("verify.yaml", v.dir, []byte(text), nil)
 	if err != nil {
 		return nil, err
@@ -68,7 +85,22 @@ arms: {control: }
 	if err := (&sim.Runner{Study: study, Ledger: ledger, Workers: v.workers}).Run(v.ctx); err != nil {
 		return nil, err
 	}
-	return carried(ledger, study.Record)
+	o := &observer{ledger: ledger, detector: study.Record.Detectors[0].Digest, first: float64(w.carriers) / float64(w.size)}
+	var all trajectories
+	for _, ids := range study.Record.Arms[0].Nodes[0] {
+		shares := make([]float64, len(ids))
+		for g, id := range ids {
+			observe := o.published
+			if w.corpora {
+				observe = o.trainedOn
+			}
+			if shares[g], err = observe(id); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, shares)
+	}
+	return all, nil
 }
 
 func indent(text string) string {
@@ -87,28 +119,55 @@ func writeSlots(path string, n, carriers int) error {
 	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
-func carried(l lineage.Ledger, study lineage.Study) (trajectories, error) {
-	var all trajectories
-	for _, ids := range study.Arms[0].Nodes[0] {
-		shares := make([]float64, len(ids))
-		for g, id := range ids {
-			var tally lineage.Tally
-			for c, more := 0, true; more; c++ {
-				var scores lineage.Scores
-				var err error
-				key := lineage.ScoresKey(id, study.Detectors[0].Digest, lineage.Outputs, c)
-				if more, err = l.Load(key, &scores); err != nil {
-					return nil, err
-				}
-				for _, s := range scores {
-					tally.Add(s.Outcome)
-				}
-			}
-			shares[g] = float64(tally.Present) / float64(tally.N())
+// observer counts carriers in a ledger.
+type observer struct {
+	ledger   lineage.Ledger
+	detector string
+	first    float64 // the share in the first corpus
+}
+
+// outputs are the scores of what a model published.
+func (o *observer) outputs(id lineage.ID) (all lineage.Scores, err error) {
+	for c := 0; ; c++ {
+		var scores lineage.Scores
+		ok, err := o.ledger.Load(lineage.ScoresKey(id, o.detector, lineage.Outputs, c), &scores)
+		if err != nil || !ok {
+			return all, err
 		}
-		all = append(all, shares)
+		all = append(all, scores...)
 	}
-	return all, nil
+}
+
+func (o *observer) published(id lineage.ID) (float64, error) {
+	scores, err := o.outputs(id)
+	var t lineage.Tally
+	for _, s := range scores {
+		t.Add(s.Outcome)
+	}
+	return float64(t.Present) / float64(t.N()), err
+}
+
+// trainedOn looks up every document of a corpus among the outputs that it came
+// from. A first corpus comes from a source, whose share is known.
+func (o *observer) trainedOn(id lineage.ID) (float64, error) {
+	var corpus lineage.Corpus
+	if _, err := o.ledger.Load(lineage.CorpusKey(id), &corpus); err != nil {
+		return 0, err
+	}
+	var t lineage.Tally
+	for _, s := range corpus {
+		if s.Node == "" {
+			return o.first, nil
+		}
+		scores, err := o.outputs(s.Node)
+		if err != nil {
+			return 0, err
+		}
+		for _, i := range s.Indices {
+			t.Add(scores[i].Outcome)
+		}
+	}
+	return float64(t.Present) / float64(t.N()), nil
 }
 
 // mean gives the mean over lineages of f at a generation, with its standard error.
@@ -129,6 +188,23 @@ func (t trajectories) mean(g int, f func(p float64) float64) (mean, se float64) 
 func (t trajectories) expect(what string, g int, f func(p float64) float64, predicted float64) row {
 	m, se := t.mean(g, f)
 	return row{what, len(t), m, predicted, se}
+}
+
+// fit compares the number of carriers among n at a generation with a law, by
+// Pearson's X² of n+1 classes. Its cube root is close to normal (Wilson and
+// Hilferty 1931, PNAS 17:684), which makes it a row like any other.
+func (t trajectories) fit(what string, g, n int, law func(k int) float64) row {
+	seen := make([]float64, n+1)
+	for _, lineage := range t {
+		seen[int(math.Round(lineage[g]*float64(n)))]++
+	}
+	x := 0.0
+	for k, observed := range seen {
+		expected := law(k) * float64(len(t))
+		x += (observed - expected) * (observed - expected) / expected
+	}
+	d := 2 / (9 * float64(n)) // n degrees of freedom
+	return row{what, len(t), math.Cbrt(x / float64(n)), 1 - d, math.Sqrt(d)}
 }
 
 func share(p float64) float64 { return p }

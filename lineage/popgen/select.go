@@ -104,6 +104,44 @@ func Chain(n int, next func(p float64) float64) (fixed, time []float64, err erro
 	return fixed, time, nil
 }
 
+// Evolve is the distribution of the number of carriers after t generations of
+// the Wright-Fisher chain of Chain that begins with k of n carriers: element i is
+// the probability of i carriers. It needs 0 <= k <= n, t >= 0 and a map that stays
+// within [0,1]; the work is of order t n².
+func Evolve(n, k, t int, next func(p float64) float64) []float64 {
+	now := make([]float64, n+1)
+	now[k] = 1
+	step := make([][]float64, n+1)
+	for i := range step {
+		step[i] = make([]float64, n+1)
+		p := next(float64(i) / float64(n))
+		switch p { // gonum's binomial has NaN at its ends
+		case 0:
+			step[i][0] = 1
+		case 1:
+			step[i][n] = 1
+		default:
+			draw := distuv.Binomial{N: float64(n), P: p}
+			for j := range step[i] {
+				step[i][j] = draw.Prob(float64(j))
+			}
+		}
+	}
+	for range t {
+		then := make([]float64, n+1)
+		for i, p := range now {
+			if p == 0 {
+				continue
+			}
+			for j, q := range step[i] {
+				then[j] += p * q
+			}
+		}
+		now = then
+	}
+	return now
+}
+
 // Kimura is the diffusion approximation of the probability that carriers of
 // share p take over under a selection coefficient s (Kimura 1962, Genetics
 // 47:713), haploid: (1 - e^(-2Nsp)) / (1 - e^(-2Ns)), and p for s = 0. Beyond

@@ -279,3 +279,38 @@ func TestIteratedLearningEndsAtThePrior(t *testing.T) {
 		t.Errorf("samplers are not Beta(.5, 1.5): D = %g, p = %g", d, p)
 	}
 }
+
+func TestEvolveAgreesWithDriftAndEndsAtFixation(t *testing.T) {
+	const n, k = 40, 8
+	neutral := Evolve(n, k, 25, func(p float64) float64 { return p })
+	var mean, h float64
+	for i, p := range neutral {
+		x := float64(i) / n
+		mean, h = mean+p*x, h+p*x*(1-x)
+	}
+	if math.Abs(mean-.2) > 1e-12 || math.Abs(h/.16-Heterozygosity(n, 25)) > 1e-12 {
+		t.Errorf("after 25 generations the mean is %v and H/H0 %v, theory has .2 and %v", mean, h/.16, Heterozygosity(n, 25))
+	}
+	curated := func(p float64) float64 { return BestOf(2, p, .3) }
+	fixed, _, err := Chain(n, curated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := Evolve(n, k, 4000, curated)
+	if math.Abs(end[n]-fixed[k]) > 1e-9 || math.Abs(end[0]+end[n]-1) > 1e-9 {
+		t.Errorf("in the end %v are fixed and %v lost; the chain has %v", end[n], end[0], fixed[k])
+	}
+}
+
+func TestBetaBinomialHasItsMoments(t *testing.T) {
+	const n, a, b = 20, .5, 1.5
+	var sum, mean, square float64
+	for k := 0; k <= n; k++ {
+		p := BetaBinomial(n, k, a, b)
+		sum, mean, square = sum+p, mean+p*float64(k), square+p*float64(k*k)
+	}
+	variance := n * a * b * (a + b + n) / ((a + b) * (a + b) * (a + b + 1))
+	if math.Abs(sum-1) > 1e-12 || math.Abs(mean-n*a/(a+b)) > 1e-10 || math.Abs(square-mean*mean-variance) > 1e-9 {
+		t.Errorf("sum %v, mean %v, variance %v; they are 1, %v and %v", sum, mean, square-mean*mean, n*a/(a+b), variance)
+	}
+}
