@@ -285,18 +285,23 @@ type removal struct {
 // pass puts picks before each filter in turn.
 func (d *drawing) pass(ctx context.Context, picks []pick, round int) (stay []pick, removed []removal, err error) {
 	for i, f := range d.Filters {
+		stay = nil
+		if f.OutputsOnly {
+			outside := func(p pick) bool { return d.strands[p.strand].Node == "" }
+			for _, p := range picks {
+				if outside(p) {
+					stay = append(stay, p)
+				}
+			}
+			picks = slices.DeleteFunc(slices.Clone(picks), outside)
+		}
 		results, err := d.judge(ctx, d.shape.detectors[f.Detector], picks)
 		if err != nil {
 			return nil, nil, err
 		}
 		chances := d.chances(i)
-		stay = nil
 		for n, p := range picks {
 			s := d.strands[p.strand]
-			if f.OutputsOnly && s.Node == "" {
-				stay = append(stay, p)
-				continue
-			}
 			flagged := results[n].Outcome == detectors.Present
 			limit := f.FalsePositives
 			if flagged {
