@@ -155,7 +155,7 @@ type entry struct {
 	Instruments map[string]*DetectorSpec `yaml:"instruments"`
 }
 
-// Report says where a behaviour was seen, in which models.
+// Report tells where a behaviour was reported, in which models, and what was seen.
 type Report struct {
 	Source string   `yaml:"source"`
 	Models []string `yaml:"models"`
