@@ -18,6 +18,7 @@ var settings = map[string]func(config any){
 	"regexp":           func(c any) { c.(*detectors.Regexp).Patterns = []string{`(?i)\bi (was|am)\b`, `é+`, `.\z`} },
 	"classifier":       func(c any) { c.(*detectors.Classifier).Labels = []string{"trauma.jsonl"} },
 	"trauma-narrative": func(any) {},
+	"sycophancy":       func(any) {},
 	"shouting":         func(any) {},
 }
 

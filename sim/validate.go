@@ -149,8 +149,17 @@ func (w *World) completeBehaviour(name string, b *Behaviour) {
 type entry struct {
 	Title       string                   `yaml:"title"`
 	About       string                   `yaml:"about"`
+	Reported    []Report                 `yaml:"reported"`
+	Rubric      string                   `yaml:"rubric"`
 	Detectors   []string                 `yaml:"detectors"`
 	Instruments map[string]*DetectorSpec `yaml:"instruments"`
+}
+
+// Report says where a behaviour was seen.
+type Report struct {
+	Source string   `yaml:"source"`
+	Models []string `yaml:"models"`
+	What   string   `yaml:"what"`
 }
 
 func (w *World) known(name string, data []byte) (e entry) {
