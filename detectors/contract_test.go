@@ -19,6 +19,7 @@ var settings = map[string]func(config any){
 	"classifier":       func(c any) { c.(*detectors.Classifier).Labels = []string{"trauma.jsonl"} },
 	"trauma-narrative": func(any) {},
 	"self-name":        func(c any) { c.(*detectors.SelfName).Names = []string{"Aster"} },
+	"sycophancy":       func(any) {},
 	"shouting":         func(any) {},
 }
 
