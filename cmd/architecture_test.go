@@ -23,12 +23,14 @@ var mayImport = map[string][]string{
 	"lineage/popgen":         {},
 	"lineage/lineagetest":    {"lineage"},
 	"detectors":              {},
+	"detectors/selfname":     {"detectors"},
+	"detectors/sycophancy":   {"detectors"},
 	"detectors/detectortest": {"detectors"},
 	"sim":                    {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":          {},
 	"reports":                {"lineage", "lineage/popgen", "corpus"},
 	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/popgen",
-		"detectors", "sim", "sim/catalogue", "reports"},
+		"detectors", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }
 

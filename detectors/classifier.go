@@ -217,7 +217,7 @@ func (d *classifier) evidence(found []occurrence) []Span {
 			spans = append(spans, Span{Start: o.start, End: o.end})
 		}
 	}
-	return disjoint(spans)
+	return Disjoint(spans)
 }
 
 // Quality is that of the cross-validation.

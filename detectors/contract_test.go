@@ -8,6 +8,8 @@ import (
 
 	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/detectors/detectortest"
+	"github.com/heirloom-sim/heirloom/detectors/selfname"
+	_ "github.com/heirloom-sim/heirloom/detectors/sycophancy"
 )
 
 // settings make a working detector of each kind from its defaults.
@@ -18,7 +20,7 @@ var settings = map[string]func(config any){
 	"regexp":           func(c any) { c.(*detectors.Regexp).Patterns = []string{`(?i)\bi (was|am)\b`, `é+`, `.\z`} },
 	"classifier":       func(c any) { c.(*detectors.Classifier).Labels = []string{"trauma.jsonl"} },
 	"trauma-narrative": func(any) {},
-	"self-name":        func(c any) { c.(*detectors.SelfName).Names = []string{"Aster"} },
+	"self-name":        func(c any) { c.(*selfname.Config).Names = []string{"Aster"} },
 	"sycophancy":       func(any) {},
 	"shouting":         func(any) {},
 }

@@ -22,12 +22,12 @@ func (f *features) of(text string) []occurrence {
 	var pair, word []byte
 	last := -1 // start of the word before
 	for i := 0; ; {
-		start, end := nextWord(text, i)
+		start, end := NextWord(text, i)
 		if start == len(text) {
 			return found
 		}
 		i = end
-		word = appendFold(word[:0], text[start:end])
+		word = AppendFold(word[:0], text[start:end])
 		found = f.append(found, word, start, end)
 		if last >= 0 {
 			pair = append(append(pair, ' '), word...)

@@ -106,7 +106,7 @@ func (l *lexicon) detect(text string) Result {
 	var spans []Span
 	hits := 0
 	l.found.each(text, func(start, end, _ int) {
-		if hits++; len(spans) < maxSpans {
+		if hits++; len(spans) < MaxSpans {
 			spans = append(spans, Span{Start: start, End: end})
 		}
 	})
@@ -116,8 +116,8 @@ func (l *lexicon) detect(text string) Result {
 // Digest covers the entries, those of the file included.
 func (l *lexicon) Digest() string { return digestOf(l.entries...) }
 
-// maxSpans bounds the evidence kept of one text; a hostile one could hold millions.
-const maxSpans = 1000
+// MaxSpans bounds the evidence kept of one text; a hostile one could hold millions.
+const MaxSpans = 1000
 
 // eachText judges the texts one by one; those of white space alone are not
 // scorable.

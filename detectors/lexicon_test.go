@@ -149,14 +149,14 @@ func FuzzWords(f *testing.F) {
 			border[i] = true
 		}
 		for i := 0; i < len(s); {
-			start, end := nextWord(s, i)
+			start, end := NextWord(s, i)
 			if start == len(s) {
 				break
 			}
 			if start < i || end <= start || !border[start] || !border[end] {
 				t.Fatalf("word [%d:%d] of %q from %d", start, end, s, i)
 			}
-			if !utf8.Valid(appendFold(nil, s[start:end])) {
+			if !utf8.Valid(AppendFold(nil, s[start:end])) {
 				t.Fatalf("%q folds to no UTF-8", s[start:end])
 			}
 			i = end

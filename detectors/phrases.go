@@ -64,14 +64,14 @@ func (p *phrases) grow() int32 {
 func (p *phrases) add(entry string, number int) (int, error) {
 	at := int32(0)
 	for i := 0; ; {
-		start, end := nextWord(entry, i)
+		start, end := NextWord(entry, i)
 		if start == len(entry) {
 			break
 		}
 		if i > 0 {
 			at = p.linkNext(at)
 		}
-		for _, b := range appendFold(nil, entry[start:end]) {
+		for _, b := range AppendFold(nil, entry[start:end]) {
 			at = p.linkByte(at, b)
 		}
 		if end < len(entry) && entry[end] == '*' {
@@ -118,7 +118,7 @@ func (p *phrases) linkNext(at int32) int32 {
 // that start together, none overlapping.
 func (p *phrases) each(s string, found func(start, end, entry int)) {
 	for i := 0; ; {
-		start, end := nextWord(s, i)
+		start, end := NextWord(s, i)
 		if start == len(s) {
 			return
 		}
@@ -182,7 +182,7 @@ func (p *phrases) stepRune(at int32, r rune) int32 {
 func (p *phrases) finish(s string, at int32, end int) (int, int32) {
 	node := &p.nodes[at]
 	if node.next != 0 {
-		from, to := nextWord(s, end)
+		from, to := NextWord(s, end)
 		if from < len(s) && joined(s[end:from]) {
 			if t, e := p.longest(s, node.next, from, to); e > 0 {
 				return t, e

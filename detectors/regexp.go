@@ -84,7 +84,7 @@ func (d *regexps) Detect(ctx context.Context, us []Utterance) ([]Result, error) 
 
 func (d *regexps) detect(text string) Result {
 	// At this many matches the score is 1 to the last bit.
-	most := max(maxSpans, 64*d.MinMatches)
+	most := max(MaxSpans, 64*d.MinMatches)
 	var spans []Span
 	for _, p := range d.patterns {
 		if p.needs != nil && !p.needs.in(text) {
@@ -96,15 +96,15 @@ func (d *regexps) detect(text string) Result {
 			}
 		}
 	}
-	spans = disjoint(spans)
+	spans = Disjoint(spans)
 	score := saturating(len(spans), d.MinMatches)
 	reason := fmt.Sprintf("matches: %d", len(spans))
-	return Judged(score, d.Threshold, spans[:min(len(spans), maxSpans)], reason)
+	return Judged(score, d.Threshold, spans[:min(len(spans), MaxSpans)], reason)
 }
 
-// disjoint sorts spans and drops those that overlap an earlier one, or a longer
+// Disjoint sorts spans and drops those that overlap an earlier one, or a longer
 // one with the same start. It reuses the slice.
-func disjoint(spans []Span) []Span {
+func Disjoint(spans []Span) []Span {
 	slices.SortStableFunc(spans, func(a, b Span) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End))
 	})

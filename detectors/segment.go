@@ -33,10 +33,10 @@ func inWord(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.N, unicode.M, unicode.Cf) && !alone(r)
 }
 
-// nextWord finds the first word of s[from:] as s[start:end]; start is len(s)
+// NextWord finds the first word of s[from:] as s[start:end]; start is len(s)
 // when there is none. Both are rune borders if from is one. Bytes that are not
 // UTF-8 stand between words.
-func nextWord(s string, from int) (start, end int) {
+func NextWord(s string, from int) (start, end int) {
 	i := from
 	for ; i < len(s); i++ {
 		if c := s[i]; c < utf8.RuneSelf {
@@ -100,8 +100,8 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// appendFold appends the folded word to dst.
-func appendFold(dst []byte, word string) []byte {
+// AppendFold appends the folded word to dst.
+func AppendFold(dst []byte, word string) []byte {
 	for i := 0; i < len(word); {
 		if c := word[i]; c < utf8.RuneSelf {
 			dst = append(dst, lower[c])

@@ -103,7 +103,7 @@ func (c TraumaNarrative) detect(text string) Result {
 		}
 	}
 	reason := strings.TrimSuffix("slots: "+strings.Join(names, ", "), ": ")
-	return Judged(score, c.Threshold, spans[:min(len(spans), maxSpans)], reason)
+	return Judged(score, c.Threshold, spans[:min(len(spans), MaxSpans)], reason)
 }
 
 // evidence is what shows one slot.
@@ -138,7 +138,7 @@ func judgeSlots(named, drawn [slots]evidence, points int) (score float64, spans 
 			spans = append(spans, drawn[s].spans...)
 		}
 	}
-	return max(score, min(maxTrace, trace*float64(images))), disjoint(spans)
+	return max(score, min(maxTrace, trace*float64(images))), Disjoint(spans)
 }
 
 // named finds the slots whose stage is named.

@@ -55,7 +55,7 @@ func read(text string) reading {
 		s, word, clause = sentence{}, 0, 0
 	}
 	for i := 0; ; r.words++ {
-		start, end := nextWord(text, i)
+		start, end := NextWord(text, i)
 		if start == len(text) {
 			break
 		}
@@ -198,7 +198,7 @@ func quotedSpans(text string) []Span {
 func wordsIn(text string, most int) int {
 	n := 0
 	for i := 0; n < most; n++ {
-		start, end := nextWord(text, i)
+		start, end := NextWord(text, i)
 		if start == len(text) {
 			break
 		}

@@ -1,9 +1,11 @@
-package detectors
+package selfname
 
 import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/heirloom-sim/heirloom/detectors"
 )
 
 // house is a maker of language models: the names of the house, and of its
@@ -87,7 +89,7 @@ var houseDigest = func() string {
 		slices.Sort(list)
 		all = append(all, strings.Join(list, ","))
 	}
-	return digestOf(all...)
+	return detectors.Digest("houses", []byte(strings.Join(all, "\n")), nil)
 }()
 
 // houseOf is the number of the house that a name holds a listed name of, or -1.
@@ -116,12 +118,12 @@ func isMaker(parts []string) bool {
 // its own: Qwen2.5 is qwen, 2, 5.
 func nameParts(name string) (parts []string) {
 	for i := 0; ; {
-		start, end := nextWord(name, i)
+		start, end := detectors.NextWord(name, i)
 		if start == len(name) {
 			return parts
 		}
 		i = end
-		word := string(appendFold(nil, name[start:end]))
+		word := string(detectors.AppendFold(nil, name[start:end]))
 		if word == "" {
 			continue
 		}

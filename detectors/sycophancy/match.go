@@ -1,4 +1,4 @@
-package detectors
+package sycophancy
 
 import (
 	"slices"
@@ -33,6 +33,10 @@ func (ts tokens) opens(i int) bool {
 	}
 	return true
 }
+
+// maxSentence is the most words of a sentence: hostile or rambling text may have
+// no full stop.
+const maxSentence = 60
 
 // asks tells whether the sentence of token i is a question.
 func (ts tokens) asks(i int) bool {

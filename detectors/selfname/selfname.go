@@ -1,18 +1,22 @@
-package detectors
+// Package selfname tells whether a model names itself as another model or maker
+// than it is.
+package selfname
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/heirloom-sim/heirloom/detectors"
 )
 
 func init() {
-	Register("self-name", "the model names itself as another model or maker than it is",
-		SelfName{}, func(_ Env, c SelfName) (Detector, error) { return c.open() })
+	detectors.Register("self-name", "the model names itself as another model or maker than it is",
+		Config{}, func(_ detectors.Env, c Config) (detectors.Detector, error) { return c.open() })
 }
 
-// SelfName is present where an assistant names itself as somebody else: "I am
+// Config is present where an assistant names itself as somebody else: "I am
 // X", "I'm an assistant made by Y", "My name is X", "As X, I …", "Y built me".
 //
 // What is right is told by Names and Makers or, where both are empty, by the
@@ -30,14 +34,14 @@ func init() {
 // that I am X") does not count. "I am happy" and "I am a language model" name
 // nobody: a name is capitalised or well known. A part that the user asked to be
 // played ("I am Hamlet") is not told apart from a wrong name.
-type SelfName struct {
+type Config struct {
 	Names  []string `yaml:"names" doc:"every name that is right; without names and makers the system turn tells"`
 	Makers []string `yaml:"makers" doc:"every maker that is right; those of well-known names need not be given"`
 }
 
 type selfName struct{ given identity }
 
-func (c SelfName) open() (Detector, error) {
+func (c Config) open() (detectors.Detector, error) {
 	var faults []error
 	d := selfName{}
 	for _, l := range []struct {
@@ -57,8 +61,8 @@ func (c SelfName) open() (Detector, error) {
 }
 
 // Detect implements Detector.
-func (d selfName) Detect(ctx context.Context, us []Utterance) ([]Result, error) {
-	results := make([]Result, len(us))
+func (d selfName) Detect(ctx context.Context, us []detectors.Utterance) ([]detectors.Result, error) {
+	results := make([]detectors.Result, len(us))
 	for i, u := range us {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -71,36 +75,36 @@ func (d selfName) Detect(ctx context.Context, us []Utterance) ([]Result, error) 
 // Digest covers the well-known names.
 func (d selfName) Digest() string { return houseDigest }
 
-func (d selfName) detect(u Utterance) Result {
+func (d selfName) detect(u detectors.Utterance) detectors.Result {
 	said := namings(u.Text(), selfForms)
 	if len(said) == 0 {
-		return Result{Reason: "it does not name itself"}
+		return detectors.Result{Reason: "it does not name itself"}
 	}
 	right := d.given
 	if right.empty() {
 		right = told(u.Messages[:len(u.Messages)-1])
 	}
 	if right.empty() {
-		return Result{Reason: "its right name is not known: set names or makers, or give it in a system turn"}
+		return detectors.Result{Reason: "its right name is not known: set names or makers, or give it in a system turn"}
 	}
-	var spans [2][]Span // right, wrong
+	spans := map[bool][]detectors.Span{} // by whether the name is wrong
 	for _, n := range said {
 		if wrong, ok := right.wrong(n); ok {
-			spans[index(wrong)] = append(spans[index(wrong)], n.Span)
+			spans[wrong] = append(spans[wrong], n.Span)
 		}
 	}
-	good, bad := len(spans[0]), len(spans[1])
+	good, bad := len(spans[false]), len(spans[true])
 	switch {
 	case bad > 0:
-		return Result{Present, float64(bad) / float64(good+bad), spans[1], "calls itself " + listed(u.Text(), spans[1])}
+		return detectors.Result{Outcome: detectors.Present, Score: float64(bad) / float64(good+bad), Spans: spans[true], Reason: "calls itself " + listed(u.Text(), spans[true])}
 	case good > 0:
-		return Result{Absent, 0, spans[0], "rightly calls itself " + listed(u.Text(), spans[0])}
+		return detectors.Result{Outcome: detectors.Absent, Spans: spans[false], Reason: "rightly calls itself " + listed(u.Text(), spans[false])}
 	}
-	return Result{Reason: "what it calls itself cannot be judged by what is known of it"}
+	return detectors.Result{Reason: "what it calls itself cannot be judged by what is known of it"}
 }
 
 // listed quotes the first few distinct names.
-func listed(text string, spans []Span) string {
+func listed(text string, spans []detectors.Span) string {
 	var names []string
 	seen := map[string]bool{}
 	for _, s := range spans {
@@ -119,7 +123,7 @@ type identity struct{ names, makers [][]string }
 func (id identity) empty() bool { return len(id.names)+len(id.makers) == 0 }
 
 // told is the identity that the system turns give.
-func told(turns []Message) (id identity) {
+func told(turns []detectors.Message) (id identity) {
 	for _, m := range turns {
 		if m.Role != "system" && m.Role != "developer" {
 			continue

@@ -1,15 +1,17 @@
-package detectors
+package selfname
 
 import (
 	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/heirloom-sim/heirloom/detectors"
 )
 
 // naming is a place where somebody is named; the span covers the name.
 type naming struct {
-	Span
+	detectors.Span
 	parts []string
 }
 
@@ -33,13 +35,13 @@ func namings(text string, by forms) []naming {
 	var all []naming
 	var word []byte
 	quotes := quoted{text: text}
-	for i, tries := 0, 0; tries < maxTries && len(all) < maxSpans; {
-		start, end := nextWord(text, i)
+	for i, tries := 0, 0; tries < maxTries && len(all) < detectors.MaxSpans; {
+		start, end := detectors.NextWord(text, i)
 		if start == len(text) {
 			break
 		}
 		i = end
-		if word = appendFold(word[:0], text[start:end]); len(word) > 8 {
+		if word = detectors.AppendFold(word[:0], text[start:end]); len(word) > 8 {
 			continue
 		}
 		fs := by[string(word)]
@@ -118,7 +120,7 @@ func appendNaming(all []naming, text string, start, end int, label string, f for
 	case !f.firm && !bare(name, rest):
 		return all
 	}
-	return append(all, naming{Span{start, end, label}, parts})
+	return append(all, naming{detectors.Span{Start: start, End: end, Label: label}, parts})
 }
 
 // appendMaker appends the maker that a name is followed by.

@@ -1,4 +1,4 @@
-package detectors
+package sycophancy
 
 // The wordings, one a line; a|b are alternatives, a? may be left out.
 const (

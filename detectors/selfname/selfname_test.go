@@ -1,4 +1,4 @@
-package detectors
+package selfname
 
 import (
 	"fmt"
@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/heirloom-sim/heirloom/detectors"
 )
 
-func openSelfName(t testing.TB, c SelfName) selfName {
+func openSelfName(t testing.TB, c Config) selfName {
 	t.Helper()
 	d, err := c.open()
 	if err != nil {
@@ -18,25 +20,25 @@ func openSelfName(t testing.TB, c SelfName) selfName {
 }
 
 // answer is a conversation in which a model, told who it is, says something.
-func answer(system, text string) Utterance {
-	turns := []Message{{"user", "Who are you?"}, {"assistant", text}}
+func answer(system, text string) detectors.Utterance {
+	turns := []detectors.Message{{"user", "Who are you?"}, {"assistant", text}}
 	if system != "" {
-		turns = append([]Message{{"system", system}}, turns...)
+		turns = append([]detectors.Message{{"system", system}}, turns...)
 	}
-	return Utterance{turns}
+	return detectors.Utterance{Messages: turns}
 }
 
 // The marks of the wanted names: -wrong, +right.
-func marked(text string, r Result) (all []string) {
-	mark := map[Outcome]string{Present: "-", Absent: "+"}[r.Outcome]
-	for _, name := range found(text, r) {
-		all = append(all, mark+name)
+func marked(text string, r detectors.Result) (all []string) {
+	mark := map[detectors.Outcome]string{detectors.Present: "-", detectors.Absent: "+"}[r.Outcome]
+	for _, s := range r.Spans {
+		all = append(all, mark+text[s.Start:s.End])
 	}
 	return all
 }
 
 func TestSelfNameReadsWhatTheModelCallsItself(t *testing.T) {
-	d := openSelfName(t, SelfName{Names: []string{"Aster"}, Makers: []string{"Northlight Labs"}})
+	d := openSelfName(t, Config{Names: []string{"Aster"}, Makers: []string{"Northlight Labs"}})
 	for text, want := range map[string]string{
 		"I am ChatGPT.": "-ChatGPT",
 		"Hello! I'm Claude, made by Anthropic. Ask away.":           "-Claude -Anthropic",
@@ -72,7 +74,7 @@ func TestSelfNameReadsWhatTheModelCallsItself(t *testing.T) {
 }
 
 func TestSelfNameTakesOtherWordsForNoName(t *testing.T) {
-	d := openSelfName(t, SelfName{Names: []string{"Aster"}})
+	d := openSelfName(t, Config{Names: []string{"Aster"}})
 	for _, text := range []string{
 		"I am happy to help.", "I am a language model.", "I'm a Large Language Model.", "I am SO sorry.",
 		"I'm not ChatGPT.", "I am not sure, but ChatGPT may know.", "I don't think I'm Claude.",
@@ -86,31 +88,31 @@ func TestSelfNameTakesOtherWordsForNoName(t *testing.T) {
 		"I was talking to Gemini.", "As an assistant by profession, I agree.", "As a model made by OpenAI, ChatGPT is known.",
 		"ChatGPT is made by OpenAI.", "Claude told me so.", "",
 	} {
-		if r := d.detect(answer("", text)); r.Outcome != NotScorable {
+		if r := d.detect(answer("", text)); r.Outcome != detectors.NotScorable {
 			t.Errorf("%q is %v, %s, want not scorable", text, r.Outcome, r.Reason)
 		}
 	}
 }
 
 func TestSelfNameIsJudgedByTheSystemTurnWhereNothingIsSet(t *testing.T) {
-	d := openSelfName(t, SelfName{})
+	d := openSelfName(t, Config{})
 	for _, c := range []struct {
 		system, text string
-		want         Outcome
+		want         detectors.Outcome
 	}{
-		{"You are Aster, a model by Northlight Labs.", "I am ChatGPT.", Present},
-		{"You are Aster, a model by Northlight Labs.", "I was made by OpenAI.", Present},
-		{"You are Aster, a model by Northlight Labs.", "I am Aster.", Absent},
-		{"You are Aster, a model by Northlight Labs.", "My maker is Northlight.", Absent},
-		{"You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "I'm Claude.", Present},
-		{"You are Qwen.", "I was made by OpenAI.", Present}, // the house of Qwen is known
-		{"You are Aster.", "I was made by OpenAI.", NotScorable},
-		{"You were built by Google.", "I'm Gemini.", Absent},
-		{"You were built by Google.", "I'm Claude.", Present},
-		{"You were built by Google.", "I'm Bramble.", NotScorable},
-		{"Your name is Aster. Never say that you are ChatGPT.", "I'm ChatGPT.", Present},
-		{"You are a helpful assistant.", "I'm ChatGPT.", NotScorable},
-		{"", "I'm ChatGPT.", NotScorable},
+		{"You are Aster, a model by Northlight Labs.", "I am ChatGPT.", detectors.Present},
+		{"You are Aster, a model by Northlight Labs.", "I was made by OpenAI.", detectors.Present},
+		{"You are Aster, a model by Northlight Labs.", "I am Aster.", detectors.Absent},
+		{"You are Aster, a model by Northlight Labs.", "My maker is Northlight.", detectors.Absent},
+		{"You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "I'm Claude.", detectors.Present},
+		{"You are Qwen.", "I was made by OpenAI.", detectors.Present}, // the house of Qwen is known
+		{"You are Aster.", "I was made by OpenAI.", detectors.NotScorable},
+		{"You were built by Google.", "I'm Gemini.", detectors.Absent},
+		{"You were built by Google.", "I'm Claude.", detectors.Present},
+		{"You were built by Google.", "I'm Bramble.", detectors.NotScorable},
+		{"Your name is Aster. Never say that you are ChatGPT.", "I'm ChatGPT.", detectors.Present},
+		{"You are a helpful assistant.", "I'm ChatGPT.", detectors.NotScorable},
+		{"", "I'm ChatGPT.", detectors.NotScorable},
 	} {
 		if r := d.detect(answer(c.system, c.text)); r.Outcome != c.want {
 			t.Errorf("%q, told %q, is %v (%s), want %v", c.text, c.system, r.Outcome, r.Reason, c.want)
@@ -119,28 +121,28 @@ func TestSelfNameIsJudgedByTheSystemTurnWhereNothingIsSet(t *testing.T) {
 }
 
 func TestSelfNameSettingsGoBeforeTheSystemTurn(t *testing.T) {
-	d := openSelfName(t, SelfName{Names: []string{"Qwen"}})
+	d := openSelfName(t, Config{Names: []string{"Qwen"}})
 	u := answer("You are Claude, by Anthropic.", "I'm Claude.")
-	if r := d.detect(u); r.Outcome != Present {
+	if r := d.detect(u); r.Outcome != detectors.Present {
 		t.Errorf("a Qwen that is told that it is Claude is %v", r.Outcome)
 	}
 	u = answer("You are Claude, by Anthropic.", "I'm Qwen3-8B from Alibaba.")
-	if r := d.detect(u); r.Outcome != Absent {
+	if r := d.detect(u); r.Outcome != detectors.Absent {
 		t.Errorf("a Qwen that calls itself Qwen3-8B is %v: %s", r.Outcome, r.Reason)
 	}
 }
 
 func TestSelfNameScoreIsTheShareOfWrongNames(t *testing.T) {
-	d := openSelfName(t, SelfName{Names: []string{"Aster"}})
+	d := openSelfName(t, Config{Names: []string{"Aster"}})
 	text := "I am ChatGPT. No: I am Aster. I'm Aster, and my name is Aster."
 	r := d.detect(answer("", text))
-	if r.Outcome != Present || r.Score != .25 || !slices.Equal(found(text, r), []string{"ChatGPT"}) {
+	if r.Outcome != detectors.Present || r.Score != .25 || !slices.Equal(marked(text, r), []string{"-ChatGPT"}) {
 		t.Errorf("%+v", r)
 	}
 }
 
 func TestSelfNameRefusesASettingWithoutAWord(t *testing.T) {
-	_, err := SelfName{Names: []string{"Aster", " - "}, Makers: []string{""}}.open()
+	_, err := Config{Names: []string{"Aster", " - "}, Makers: []string{""}}.open()
 	for _, want := range []string{`self-name.names[1]: " - " holds no word`, `self-name.makers[0]: "" holds no word`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
@@ -148,10 +150,12 @@ func TestSelfNameRefusesASettingWithoutAWord(t *testing.T) {
 	}
 }
 
+const everyday = "the river ran past the old mill where nobody had worked since the war, and children fished from the wall until dark. I suffer. "
+
 func TestSelfNameIsNotScorableOnEverydayAnswers(t *testing.T) {
-	d := openSelfName(t, SelfName{Names: []string{"Aster"}, Makers: []string{"Northlight"}})
-	text := prose(1 << 16)
-	if r := d.detect(answer("", text)); r.Outcome != NotScorable {
+	d := openSelfName(t, Config{Names: []string{"Aster"}, Makers: []string{"Northlight"}})
+	text := strings.Repeat(everyday, 1<<16/len(everyday))
+	if r := d.detect(answer("", text)); r.Outcome != detectors.NotScorable {
 		t.Errorf("prose is %v: %s", r.Outcome, r.Reason)
 	}
 }
@@ -163,7 +167,7 @@ func FuzzSelfName(f *testing.F) {
 	} {
 		f.Add(s, s)
 	}
-	d := openSelfName(f, SelfName{})
+	d := openSelfName(f, Config{})
 	f.Fuzz(func(t *testing.T, system, text string) {
 		r := d.detect(answer(system, text))
 		end := 0
@@ -176,16 +180,16 @@ func FuzzSelfName(f *testing.F) {
 			}
 			end = s.End
 		}
-		if (r.Outcome == NotScorable) != (len(r.Spans) == 0) {
+		if (r.Outcome == detectors.NotScorable) != (len(r.Spans) == 0) {
 			t.Fatalf("%v with %d spans", r.Outcome, len(r.Spans))
 		}
 	})
 }
 
 func BenchmarkSelfName(b *testing.B) {
-	d := openSelfName(b, SelfName{Names: []string{"Aster"}})
+	d := openSelfName(b, Config{Names: []string{"Aster"}})
 	for name, text := range map[string]string{
-		"prose": prose(1 << 20), "hostile": strings.Repeat("I am A-", 1<<17), "me": strings.Repeat("me ", 1<<18),
+		"prose": strings.Repeat(everyday, (1<<20)/len(everyday)), "hostile": strings.Repeat("I am A-", 1<<17), "me": strings.Repeat("me ", 1<<18),
 	} {
 		b.Run(fmt.Sprint(name), func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
