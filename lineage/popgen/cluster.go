@@ -15,7 +15,7 @@ type Clustered struct {
 	Mean, SE     float64 // the cluster-robust standard error
 	Naive        float64 // that of independent answers, sqrt(p(1-p)/n)
 	DesignEffect float64 // (SE/Naive)²
-	EffectiveN   float64 // n/DesignEffect: independent answers that would tell as much
+	EffectiveN   float64 // n/DesignEffect, at most n: independent answers that would tell as much
 	N, Questions int
 	Warn         string
 }
@@ -60,7 +60,7 @@ func ClusterRobust(questions []Answers) Clustered {
 	c.SE = math.Sqrt(squares*g/(g-1)) / n
 	if c.Naive > 0 {
 		c.DesignEffect = c.SE * c.SE / (c.Naive * c.Naive)
-		c.EffectiveN = n / c.DesignEffect
+		c.EffectiveN = n / max(1, c.DesignEffect)
 	}
 	if unvaried(questions, c.Mean) {
 		c.Warn = fmt.Sprintf("answers to one question never differ: %d questions were sampled, and not %d answers", c.Questions, c.N)

@@ -3,7 +3,7 @@
 // to the next: closed forms, estimators and tests.
 //
 //   - Intervals and tests: Wilson, ClopperPearson, RuleOfThree, TInterval,
-//     Paired, SignFlip, BenjaminiHochberg, MannKendall, KolmogorovSmirnov.
+//     Paired, SignFlip, Fisher, BenjaminiHochberg, MannKendall, KolmogorovSmirnov.
 //   - Detectors that err: Detection, RoganGladen and AdjustedRoganGladen for one
 //     sample, CorrectedMean and CorrectedDifference over replicates; with labels
 //     of the same texts PredictionPowered, LabelledMean, LabelledDifference; AUC.
