@@ -5,7 +5,8 @@
 //     scorable, by arm, line, replicate, generation and behaviour.
 //  2. The counts become curves: a mean over replicates with its interval, the
 //     paired difference from the control arm, and the band that copying without
-//     selection would give.
+//     selection would give; calibrations and labels in the ledger correct them
+//     for the detector's errors.
 //  3. Findings are drawn as one self-contained HTML file, or written as CSV and
 //     JSON: the very numbers that are drawn.
 //
@@ -73,7 +74,7 @@ type Curve struct {
 	Points                               []Point
 	Replicates                           [][]lineage.Tally // [replicate][generation]
 	Trend                                Trend
-	Note                                 string // for the caption: what the neutral band starts from and leaves out; "" without a band
+	Note                                 string // for the caption: what the neutral band starts from and leaves out, or how far the questions of probes carry
 }
 
 // Trend summarises a curve from From on, the last generation that was taught

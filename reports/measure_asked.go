@@ -19,6 +19,9 @@ const (
 	redraws      = 40_000_000
 )
 
+// fewQuestions is the number below which the spread among them is a guess.
+const fewQuestions = 10
+
 // ask says of every point of probes how far its few questions carry.
 func (m *measurement) ask() {
 	work := 0
@@ -58,12 +61,13 @@ func (m *measurement) probed(f func(c *Curve, g int, answers [][]popgen.Answers,
 		if c.Part != lineage.Probes {
 			continue
 		}
+		nodes := m.nodesOf(c)
 		for g := range c.Points {
 			c.Points[g].Asked = Asked{DesignEffect: math.NaN(), EffectiveN: math.NaN(), Interval: nothing("")}
 			var answers [][]popgen.Answers
 			digests := map[string]bool{}
 			for r := range c.Replicates {
-				id := m.nodeOf(c, r, g)
+				id := at(nodes[r], g)
 				if questions := m.questions[tallyKey{id, c.Behaviour, c.Detector, c.Part}]; len(questions) > 0 {
 					answers = append(answers, questions)
 					digests[m.Nodes[id].Questions] = true
@@ -86,8 +90,12 @@ func (m *measurement) chance(c *Curve, g int) *rand.Rand {
 func asked(p Point, by popgen.Clustered) string {
 	text := fmt.Sprintf("Penetrance rests on %s.", plural(by.Questions, "question"))
 	if !math.IsNaN(by.EffectiveN) {
-		text += fmt.Sprintf(" In generation %d, %d answers tell as much as %s independent ones (design effect %.1f).",
+		text += fmt.Sprintf(" In generation %d, %d answers tell as much as %s independent ones (design effect %.1f",
 			p.Generation, by.N, amount(by.EffectiveN), by.DesignEffect)
+		if by.Questions < fewQuestions {
+			text += ", which so few questions can hardly tell"
+		}
+		text += ")."
 	}
 	if i := p.Asked.Interval; !math.IsNaN(i.Lo) {
 		text += fmt.Sprintf(" Other questions of this kind taken into account, the 95%% interval there is %s to %s (bootstrap over lineages and questions).", percent(i.Lo), percent(i.Hi))

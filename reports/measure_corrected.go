@@ -88,10 +88,11 @@ func (m *measurement) withLabels(c *Curve, g int) []popgen.Labelled {
 	if len(m.labelled) == 0 {
 		return nil
 	}
+	nodes := m.nodesOf(c)
 	out := make([]popgen.Labelled, len(c.Replicates))
 	for r, generations := range c.Replicates {
 		out[r] = popgen.Labelled{Present: generations[g].Present, N: generations[g].N()}
-		for _, t := range m.labelled[tallyKey{m.nodeOf(c, r, g), c.Behaviour, c.Detector, c.Part}] {
+		for _, t := range m.labelled[tallyKey{at(nodes[r], g), c.Behaviour, c.Detector, c.Part}] {
 			if t.outcome != lineage.NotScorable {
 				out[r].Labels = append(out[r].Labels, popgen.Label{Truth: t.truth, Word: t.outcome == lineage.Present})
 			}
@@ -100,14 +101,18 @@ func (m *measurement) withLabels(c *Curve, g int) []popgen.Labelled {
 	return out
 }
 
-// nodeOf is the node behind a replicate of a point, "" for none.
-func (m *measurement) nodeOf(c *Curve, replicate, generation int) lineage.ID {
+// nodesOf are the nodes behind a curve, by replicate.
+func (m *measurement) nodesOf(c *Curve) [][]lineage.ID {
 	a := slices.IndexFunc(m.Study.Arms, func(a lineage.Arm) bool { return a.Name == c.Arm })
-	ids := m.Study.Arms[a].Nodes[slices.Index(m.Study.Lines, c.Line)][replicate]
-	if generation >= len(ids) {
+	return m.Study.Arms[a].Nodes[slices.Index(m.Study.Lines, c.Line)]
+}
+
+// at is the node of a generation, "" where the study ends before it.
+func at(replicate []lineage.ID, generation int) lineage.ID {
+	if generation >= len(replicate) {
 		return ""
 	}
-	return ids[generation]
+	return replicate[generation]
 }
 
 // qualityOf is that of the detector of a curve.

@@ -87,7 +87,7 @@ func TestCorrectionLeavesTestsAlone(t *testing.T) {
 			t.Errorf("correction made or lost a difference: %+v", u)
 		}
 		want := map[string]string{"traumaalder": PPI, "traumabirch": RoganGladen}[u.Behaviour+u.Line]
-		if u.Method != want || (want != "") != strings.Contains(u.Sentence, "it is at "+percent(u.Corrected.Mean)) {
+		if u.Method != want || (want != "") != strings.Contains(u.Sentence, "the rate is "+percent(u.Corrected.Mean)) {
 			t.Errorf("%s in %s: method %q, %s", u.Behaviour, u.Line, u.Method, u.Sentence)
 		}
 	}

@@ -101,7 +101,6 @@ func (m *measurement) sentence(v Verdict) string {
 		fmt.Fprintf(&b, " (95%% interval %s to %s)", gain(v.Versus.Lo), gain(v.Versus.Hi))
 	}
 	fmt.Fprintf(&b, "; q %s over %s.", isAt(v.Q), plural(v.Versus.N, "replicate"))
-	b.WriteString(corrections(v))
 	switch v.Against {
 	case "above", "below":
 		fmt.Fprintf(&b, " The mean lies %s the band of copying alone.", v.Against)
@@ -111,7 +110,7 @@ func (m *measurement) sentence(v Verdict) string {
 	if v.P < significant && !(v.Q < significant) {
 		fmt.Fprintf(&b, " Alone it would differ (p %s); among %s it does not.", isAt(v.P), plural(len(m.Verdicts), "comparison"))
 	}
-	return b.String()
+	return b.String() + corrections(v)
 }
 
 // corrections adds what a verdict comes to without the detector's errors.
@@ -121,7 +120,7 @@ func corrections(v Verdict) string {
 	}
 	var b strings.Builder
 	b.WriteString(map[string]string{RoganGladen: " Corrected for the detector's errors", PPI: " By labels of these texts"}[v.Method])
-	fmt.Fprintf(&b, " it is at %s", percent(v.Corrected.Mean))
+	fmt.Fprintf(&b, " the rate is %s", percent(v.Corrected.Mean))
 	if !math.IsNaN(v.Corrected.Lo) {
 		fmt.Fprintf(&b, " (95%% interval %s to %s)", percent(v.Corrected.Lo), percent(v.Corrected.Hi))
 	}
