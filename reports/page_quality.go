@@ -63,8 +63,11 @@ func (q Quality) use() string {
 	if !q.Judges {
 		role = "A second opinion. "
 	}
-	if len(q.Sets) == 0 {
-		return role + "No calibration in the ledger: rates are as it reads them, but where labels correct them."
+	switch {
+	case len(q.Sets) == 0 && len(q.Generations) > 0:
+		return role + "No calibration in the ledger: rates are as it reads them where labels do not correct them."
+	case len(q.Sets) == 0:
+		return role + "No calibration in the ledger: rates are as it reads them."
 	}
 	if q.Refused != "" {
 		return role + "Rates are not corrected by a calibration: " + label(q.Refused, 200) + "."
