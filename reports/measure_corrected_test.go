@@ -280,6 +280,34 @@ func TestDisputedTextsHaveNoLabel(t *testing.T) {
 	}
 }
 
+func TestLabelsAloneCorrectWhatTheyAreOf(t *testing.T) {
+	w := erringWorld(t)
+	w.label("f1", 0, 3, 20)
+	w.save(lineage.LabelsKey("trauma/more", "f"), lineage.Labels{Behaviour: "trauma/more"}) // another behaviour's
+	f := measure(t, w.ledger, w.study)
+	c := curve(t, f, "seeded", "alder", "trauma", lineage.Outputs)
+	for g, p := range c.Points {
+		if want := map[bool]string{true: PPI}[g == 3]; p.Method != want || p.CorrectedNeutral.Valid {
+			t.Errorf("generation %d is corrected by %q: %+v", g, p.Method, p.Corrected)
+		}
+	}
+	if !warned(f, "rates of Trauma narrative are those of trauma-words, uncorrected") {
+		t.Errorf("warnings %q", f.Warnings)
+	}
+	// The one point stands alone in the static figure, with a bar for its interval.
+	x := newIndex(f)
+	image := x.staticPrevalence(0, 0, lineage.Outputs, "")
+	if n := strings.Count(image, `class="raw"`); n != 2 {
+		t.Errorf("%d raw lines beside two corrected arms", n)
+	}
+	if !strings.Contains(image, `class="raw dashed"`) {
+		t.Error("the control has no raw line")
+	}
+	if n := strings.Count(image, `class="mean"`); n != 5 { // the control has a dashed line and a mark
+		t.Errorf("%d lines and marks instead of 5", n)
+	}
+}
+
 func TestQuestionsOfProbesAreCounted(t *testing.T) {
 	l, study := fixture(t)
 	f := measure(t, l, study)

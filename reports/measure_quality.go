@@ -39,6 +39,8 @@ func (m *measurement) known() error {
 				return fmt.Errorf("%s: %w", key, err)
 			case !ok:
 				return fmt.Errorf("%s: is listed by the ledger and not in it", key)
+			case strings.HasPrefix(labels.Behaviour, b.Name+"/"):
+				continue // of a behaviour whose name goes on
 			case labels.Behaviour != b.Name:
 				return fmt.Errorf("%s: holds labels of %q", key, labels.Behaviour)
 			}
