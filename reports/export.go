@@ -16,12 +16,16 @@ import (
 // CSV writes one row for each point of each curve, in the order of the curves:
 // the very numbers that are drawn. A cell is empty where there is no number.
 // n counts texts that could be scored, of which present show the behaviour;
-// estimate, lo and hi are over replicates.
+// estimate, lo and hi are over replicates. docs/measurement.md has all columns.
 func (f *Findings) CSV(w io.Writer) error {
 	rows := [][]string{{
 		"arm", "line", "behaviour", "detector", "part", "generation", "replicates", "n", "present", "not_scorable",
 		"estimate", "lo", "hi", "difference", "diff_lo", "diff_hi",
 		"neutral", "neutral_lo", "neutral_hi", "neutral_mean_lo", "neutral_mean_hi",
+		"corrected", "corrected_lo", "corrected_hi", "method",
+		"corrected_difference", "corrected_diff_lo", "corrected_diff_hi", "difference_method",
+		"corrected_neutral_mean_lo", "corrected_neutral_mean_hi",
+		"questions", "effective_n", "design_effect", "question_lo", "question_hi",
 	}}
 	for _, c := range f.Curves {
 		for _, p := range c.Points {
@@ -29,13 +33,39 @@ func (f *Findings) CSV(w io.Writer) error {
 			if !b.Valid {
 				b = noBand()
 			}
-			rows = append(rows, append(c.cells(), strconv.Itoa(p.Generation), strconv.Itoa(e.N),
+			row := append(c.cells(), strconv.Itoa(p.Generation), strconv.Itoa(e.N),
 				strconv.Itoa(p.Pooled.N()), strconv.Itoa(p.Pooled.Present), strconv.Itoa(p.Pooled.Unscored),
 				decimal(e.Mean), decimal(e.Lo), decimal(e.Hi), decimal(d.Mean), decimal(d.Lo), decimal(d.Hi),
-				decimal(b.Mean), decimal(b.Lo), decimal(b.Hi), decimal(b.MeanLo), decimal(b.MeanHi)))
+				decimal(b.Mean), decimal(b.Lo), decimal(b.Hi), decimal(b.MeanLo), decimal(b.MeanHi))
+			rows = append(rows, append(append(row, p.corrections()...), p.Asked.cells()...))
 		}
 	}
 	return table(w, "CSV of curves", rows)
+}
+
+// corrections are the cells of what a point comes to without the detector's errors.
+func (p Point) corrections() []string {
+	e, d, b := p.Corrected, p.CorrectedDifference, p.CorrectedNeutral
+	if p.Method == "" {
+		e = nothing("")
+	}
+	if p.DifferenceMethod == "" {
+		d = nothing("")
+	}
+	if !b.Valid {
+		b = noBand()
+	}
+	return []string{
+		decimal(e.Mean), decimal(e.Lo), decimal(e.Hi), p.Method, decimal(d.Mean), decimal(d.Lo), decimal(d.Hi), p.DifferenceMethod,
+		decimal(b.MeanLo), decimal(b.MeanHi),
+	}
+}
+
+func (a Asked) cells() []string {
+	if a.Questions == 0 {
+		return make([]string, 5)
+	}
+	return []string{strconv.Itoa(a.Questions), decimal(a.EffectiveN), decimal(a.DesignEffect), decimal(a.Interval.Lo), decimal(a.Interval.Hi)}
 }
 
 // ReplicatesCSV writes one row for each replicate in each generation of each

@@ -35,8 +35,16 @@ func sheet(t *testing.T, write func(*bytes.Buffer) error) []map[string]string {
 	return out
 }
 
+// whereAsked is NaN where a point has no questions.
+func whereAsked(a Asked, v float64) float64 {
+	if a.Questions == 0 {
+		return math.NaN()
+	}
+	return v
+}
+
 func TestCSVHoldsTheNumbersThatAreDrawn(t *testing.T) {
-	l, study := fixture(t)
+	l, study := calibratedFixture(t)
 	f := measure(t, l, study)
 	rows := sheet(t, func(b *bytes.Buffer) error { return f.CSV(b) })
 	i := 0
@@ -48,6 +56,7 @@ func TestCSVHoldsTheNumbersThatAreDrawn(t *testing.T) {
 				"arm": c.Arm, "line": c.Line, "behaviour": c.Behaviour, "detector": c.Detector, "part": c.Part,
 				"generation": strconv.Itoa(p.Generation), "replicates": strconv.Itoa(p.Prevalence.N),
 				"n": strconv.Itoa(p.Pooled.N()), "present": strconv.Itoa(p.Pooled.Present), "not_scorable": strconv.Itoa(p.Pooled.Unscored),
+				"method": p.Method, "difference_method": p.DifferenceMethod,
 			} {
 				if row[name] != want {
 					t.Fatalf("row %d: %s is %q, want %q", i, name, row[name], want)
@@ -58,6 +67,11 @@ func TestCSVHoldsTheNumbersThatAreDrawn(t *testing.T) {
 				"difference": p.Difference.Mean, "diff_lo": p.Difference.Lo, "diff_hi": p.Difference.Hi,
 				"neutral": p.Neutral.Mean, "neutral_lo": p.Neutral.Lo, "neutral_hi": p.Neutral.Hi,
 				"neutral_mean_lo": p.Neutral.MeanLo, "neutral_mean_hi": p.Neutral.MeanHi,
+				"corrected": p.Corrected.Mean, "corrected_lo": p.Corrected.Lo, "corrected_hi": p.Corrected.Hi,
+				"corrected_difference": p.CorrectedDifference.Mean, "corrected_diff_lo": p.CorrectedDifference.Lo, "corrected_diff_hi": p.CorrectedDifference.Hi,
+				"corrected_neutral_mean_lo": p.CorrectedNeutral.MeanLo, "corrected_neutral_mean_hi": p.CorrectedNeutral.MeanHi,
+				"effective_n": whereAsked(p.Asked, p.Asked.EffectiveN), "design_effect": whereAsked(p.Asked, p.Asked.DesignEffect),
+				"question_lo": whereAsked(p.Asked, p.Asked.Interval.Lo), "question_hi": whereAsked(p.Asked, p.Asked.Interval.Hi),
 			} {
 				got := math.NaN()
 				if row[name] != "" {
@@ -122,7 +136,7 @@ func TestCSVCellsAreNoFormulas(t *testing.T) {
 }
 
 func TestJSONReadsBack(t *testing.T) {
-	l, study := fixture(t)
+	l, study := calibratedFixture(t)
 	f := measure(t, l, study)
 	var b bytes.Buffer
 	if err := f.JSON(&b); err != nil {
@@ -139,6 +153,11 @@ func TestJSONReadsBack(t *testing.T) {
 				Neutral    struct {
 					MeanHi *float64 `json:"mean_hi"`
 				}
+				Corrected           struct{ Mean, Lo *float64 }
+				CorrectedDifference struct{ Mean *float64 } `json:"corrected_difference"`
+				Asked               struct {
+					EffectiveN *float64 `json:"effective_n"`
+				}
 			}
 			Replicates [][]lineage.Tally
 			Trend      struct {
@@ -148,6 +167,9 @@ func TestJSONReadsBack(t *testing.T) {
 		Verdicts []struct {
 			PeakGeneration *int `json:"peak_generation"`
 			Q              float64
+		}
+		Quality []struct {
+			Pooled struct{ Counts lineage.Confusion }
 		}
 		Nodes   map[lineage.ID]lineage.Node
 		LeftOut int `json:"left_out"`
@@ -169,7 +191,8 @@ func TestJSONReadsBack(t *testing.T) {
 			for _, pair := range []struct {
 				got  *float64
 				want float64
-			}{{q.Prevalence.Mean, p.Prevalence.Mean}, {q.Prevalence.Lo, p.Prevalence.Lo}, {q.Difference.Mean, p.Difference.Mean}, {q.Neutral.MeanHi, p.Neutral.MeanHi}} {
+			}{{q.Prevalence.Mean, p.Prevalence.Mean}, {q.Prevalence.Lo, p.Prevalence.Lo}, {q.Difference.Mean, p.Difference.Mean}, {q.Neutral.MeanHi, p.Neutral.MeanHi},
+				{q.Corrected.Mean, p.Corrected.Mean}, {q.Corrected.Lo, p.Corrected.Lo}, {q.CorrectedDifference.Mean, p.CorrectedDifference.Mean}, {q.Asked.EffectiveN, p.Asked.EffectiveN}} {
 				if math.IsNaN(pair.want) != (pair.got == nil) || pair.got != nil && *pair.got != pair.want {
 					t.Fatalf("curve %d, generation %d: %v, want %g", i, g, pair.got, pair.want)
 				}
@@ -177,6 +200,11 @@ func TestJSONReadsBack(t *testing.T) {
 			if c.Replicates[0][g] != got.Curves[i].Replicates[0][g] {
 				t.Fatalf("curve %d: tally %+v", i, got.Curves[i].Replicates[0][g])
 			}
+		}
+	}
+	for i, q := range f.Quality {
+		if got.Quality[i].Pooled.Counts.TruePositives != q.Pooled.Counts.TruePositives {
+			t.Errorf("quality %+v, want %+v", got.Quality[i], q)
 		}
 	}
 	for i, v := range f.Verdicts {
@@ -195,7 +223,7 @@ func TestFieldNamesAreSnakeCase(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &keys); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"curves", "doses", "lead", "left_out", "missing", "nodes", "samples", "setup", "study", "title", "verdicts", "warnings"}
+	want := []string{"curves", "doses", "lead", "left_out", "missing", "nodes", "quality", "samples", "setup", "study", "title", "verdicts", "warnings"}
 	var got []string
 	for k := range keys {
 		got = append(got, k)

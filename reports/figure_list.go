@@ -51,17 +51,17 @@ func (x *index) figures(every bool) ([]drawn, error) {
 		{Figure: Figure{
 			ID: "prevalence", Title: "Prevalence by generation", Height: 430, Option: made(curvesOption("prevalence")),
 			Caption: fmt.Sprintf("Share of outputs in which the detector finds the behaviour: mean over %s, %s. "+
-				"Grey and dashed is the control, where nothing is seeded. Hatched is where that mean stays in 95%% of cases if texts are copied without selection, for the arm in detail.", counted(n, "replicate"), x.intervalText()),
+				"Grey and dashed is the control, where nothing is seeded. Hatched is where that mean stays in 95%% of cases if texts are copied without selection, for the arm in detail.", counted(n, "replicate"), x.intervalText()) + x.correctedText(lineage.Outputs),
 			Table: x.curveTable(x.compared(), x.opens.Line, []int{x.opens.Behaviour}, lineage.Outputs),
 		}, Hint: "Click a point to read samples."},
 		{Figure: Figure{
 			ID: "replicates", Title: "Every replicate, one panel an arm", Option: made(panelsOption("replicates")),
 			Caption: fmt.Sprintf("Thin lines are single lineages (%s), thick lines are means. Grey and dashed is the control's mean. "+
-				"Hatched is where 95%% of single lineages stay if texts are copied without selection. All panels share one scale.", x.drawnText()),
+				"Hatched is where 95%% of single lineages stay if texts are copied without selection. All panels share one scale.", x.drawnText()) + x.readText(),
 		}},
 		{Figure: Figure{
 			ID: "heat", Title: "Prevalence at a glance", Option: made(heatOption("heat")),
-			Caption: fmt.Sprintf("Mean prevalence over %s in percent; intervals and counts are in the table.", counted(n, "replicate")),
+			Caption: fmt.Sprintf("Mean prevalence over %s in percent; intervals and counts are in the table.", counted(n, "replicate")) + x.readText(),
 			Table:   x.heatTable(),
 		}, Hint: "Click a cell to read samples."},
 		{Figure: Figure{
@@ -72,7 +72,7 @@ func (x *index) figures(every bool) ([]drawn, error) {
 		}, Hint: "Click a model to read samples."},
 		{Figure: Figure{
 			ID: "penetrance", Title: "Penetrance on probes", Height: 380, Option: made(curvesOption("penetrance")),
-			Caption: fmt.Sprintf("Share of answers to the behaviour's own probe questions in which it shows: mean over %s, %s. Never pooled with prevalence.", counted(n, "replicate"), x.intervalText()),
+			Caption: fmt.Sprintf("Share of answers to the behaviour's own probe questions in which it shows: mean over %s, %s. Never pooled with prevalence.", counted(n, "replicate"), x.intervalText()) + x.correctedText(lineage.Probes),
 			Table:   x.curveTable(x.compared(), x.opens.Line, []int{x.opens.Behaviour}, lineage.Probes),
 		}, Hint: "Click a point to read samples."},
 	}
@@ -162,10 +162,35 @@ func (x *index) intervalText() string {
 	return "with its 95% interval as a band"
 }
 
+// correctedText says how the figure shows what is corrected, where something is.
+func (x *index) correctedText(part string) string {
+	for _, arm := range x.compared() {
+		if c := x.curve(arm, x.opens.Line, x.opens.Behaviour, part); corrects(c) {
+			return " Thick lines and bands are corrected for the detector's errors, thin lines are the rates as it reads them."
+		}
+	}
+	return ""
+}
+
+// readText says of figures of raw rates that they are, where others are corrected.
+func (x *index) readText() string {
+	if x.Corrects() {
+		return " Rates are as the detector reads them."
+	}
+	return ""
+}
+
+// corrects says whether any point of a curve is corrected.
+func corrects(c *Curve) bool {
+	return c != nil && slices.ContainsFunc(c.Points, func(p Point) bool { return p.Method != "" })
+}
+
 // curveHead names the columns of curves; assets/views.js has the same.
 var curveHead = []string{
 	"arm", "line", "behaviour", "generation", "mean", "ci_low", "ci_high", "replicates",
 	"difference", "difference_low", "difference_high", "present", "scored", "not_scorable", "neutral_low", "neutral_high",
+	"corrected", "corrected_low", "corrected_high", "method", "corrected_difference", "corrected_difference_low", "corrected_difference_high",
+	"corrected_neutral_low", "corrected_neutral_high", "questions", "effective_n", "design_effect", "question_low", "question_high",
 }
 
 func (x *index) curveTable(arms []int, line int, behaviours []int, part string) Table {
@@ -207,10 +232,25 @@ func (x *index) pointCells(p Point, part string) []any {
 	if !neutral.Valid || part == lineage.Probes {
 		neutral.MeanLo, neutral.MeanHi = math.NaN(), math.NaN()
 	}
-	v := p.Prevalence
-	return []any{
+	v, e, d, b, a := p.Prevalence, p.Corrected, p.CorrectedDifference, p.CorrectedNeutral, p.Asked
+	if p.Method == "" {
+		e = nothing("")
+	}
+	if p.DifferenceMethod == "" {
+		d = nothing("")
+	}
+	if !b.Valid || part == lineage.Probes {
+		b = noBand()
+	}
+	cells := []any{
 		p.Generation, x.number(v.Mean), x.number(v.Lo), x.number(v.Hi), v.N,
 		x.number(versus.Mean), x.number(versus.Lo), x.number(versus.Hi),
 		p.Pooled.Present, p.Pooled.N(), p.Pooled.Unscored, x.number(neutral.MeanLo), x.number(neutral.MeanHi),
+		x.number(e.Mean), x.number(e.Lo), x.number(e.Hi), p.Method, x.number(d.Mean), x.number(d.Lo), x.number(d.Hi),
+		x.number(b.MeanLo), x.number(b.MeanHi),
 	}
+	if a.Questions == 0 {
+		return append(cells, "", "", "", "", "")
+	}
+	return append(cells, a.Questions, x.number(a.EffectiveN), x.number(a.DesignEffect), x.number(a.Interval.Lo), x.number(a.Interval.Hi))
 }

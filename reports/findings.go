@@ -5,7 +5,8 @@
 //     scorable, by arm, line, replicate, generation and behaviour.
 //  2. The counts become curves: a mean over replicates with its interval, the
 //     paired difference from the control arm, and the band that copying without
-//     selection would give.
+//     selection would give; calibrations and labels in the ledger correct them
+//     for the detector's errors.
 //  3. Findings are drawn as one self-contained HTML file, or written as CSV and
 //     JSON: the very numbers that are drawn.
 //
@@ -30,6 +31,31 @@ type Point struct {
 	Difference Interval      // from the control arm, paired by replicate; N is 0 on the control itself
 	Pooled     lineage.Tally // all replicates together: measurement, not inference
 	Neutral    Band          // what copying alone would give; Valid is false before the last seeding
+	Asked      Asked         // of probes
+
+	// Corrected for the detector's errors. Method is "" where that was not
+	// possible, and then Corrected.Warn says why.
+	Corrected           Interval
+	Method              string
+	CorrectedDifference Interval // its Method is DifferenceMethod
+	DifferenceMethod    string
+	CorrectedNeutral    Band // Neutral in the same terms; Valid with a calibration alone
+}
+
+// Methods of correction.
+const (
+	RoganGladen = "rogan-gladen" // by a calibration: popgen.CorrectedMean
+	PPI         = "ppi++"        // by labels of texts of this very point: popgen.LabelledMean
+)
+
+// Asked says how much the answers to probes can tell: answers to one question
+// resemble each other, and few questions are a small sample of what could be
+// asked.
+type Asked struct {
+	Questions    int
+	DesignEffect float64  // of the answers of all replicates together, by question
+	EffectiveN   float64  // independent answers that would tell as much
+	Interval     Interval // of the penetrance over lineages and questions, by bootstrap
 }
 
 // Band is the neutral-drift expectation of the mean over replicates and of a
@@ -48,7 +74,7 @@ type Curve struct {
 	Points                               []Point
 	Replicates                           [][]lineage.Tally // [replicate][generation]
 	Trend                                Trend
-	Note                                 string // for the caption: what the neutral band starts from and leaves out; "" without a band
+	Note                                 string // for the caption: what the neutral band starts from and leaves out, or how far the questions of probes carry
 }
 
 // Trend summarises a curve from From on, the last generation that was taught
@@ -98,6 +124,7 @@ type Findings struct {
 	Curves   []Curve
 	Doses    []Dose
 	Nodes    map[lineage.ID]lineage.Node
+	Quality  []Quality
 	Samples  []Sample
 	LeftOut  int      // texts that were read and are not among Samples
 	Missing  []string // nodes of the study that the ledger lacks: a partial run
@@ -114,8 +141,46 @@ type Verdict struct {
 	Peak                 Interval
 	PeakGeneration       int
 	Versus               Interval // its difference from control
+	Corrected            Interval // Final corrected for the detector's errors; Method is "" where it was not
+	Method               string
+	CorrectedVersus      Interval // Versus likewise; P and Q are of Versus, since correction cannot make a difference
 	P                    float64  // sign-flip test of Versus, two-sided; exact up to 40 replicates
 	Q                    float64  // P after control of the false-discovery rate over all verdicts
 	Against              string   // "above", "within" or "below" the neutral band of the mean, "" without one
 	Sentence             string
+}
+
+// Quality is how good a detector is at telling a behaviour, on texts of which
+// the truth is known, and whether rates are corrected with it.
+type Quality struct {
+	Behaviour, Detector string
+	Judges              bool          // prevalence is by this detector
+	Sets                []LabelledSet // whose counts are added up
+	Pooled              Told          // of all sets and contexts: what rates are corrected with
+	Contexts            []Told
+	Youden              Interval // sensitivity + specificity - 1
+	Refused             string   // why rates are not corrected with it; "" where they are
+	Generations         []Held   // on texts of the study itself, where labels know them
+}
+
+// LabelledSet is where a calibration's rows are from.
+type LabelledSet struct {
+	Digest, Source, Method string
+	Texts                  int
+}
+
+// Told is how a detector did on labelled texts. Sensitivity and specificity are
+// among those it could score.
+type Told struct {
+	Context                       string
+	Counts                        lineage.Confusion
+	Sensitivity, Specificity, AUC Interval
+}
+
+// Held is how a detector did on labelled texts of one generation, all arms and
+// lines together: whether it still holds where text has drifted.
+type Held struct {
+	Part       string
+	Generation int
+	Told
 }

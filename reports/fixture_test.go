@@ -28,7 +28,10 @@ type world struct {
 	dose       float64 // share of seeds in generation 0 of the first line
 	background float64 // rate of carriers in human text
 	selection  float64 // added to the logit of the second behaviour when it is copied
+	miss       float64 // share of carriers that the first detector of the first behaviour does not see
+	alarm      float64 // share of other texts that it flags
 	carriers   map[lineage.ID][][]bool
+	probed     map[lineage.ID][][]bool // carriers among the probes
 }
 
 // The two behaviours of a world: what a carrier writes, and what the detector marks in it.
@@ -59,7 +62,7 @@ func newWorld(t testing.TB, replicates, generations int) *world {
 	return &world{
 		t: t, ledger: &lineage.Memory{},
 		outputs: 60, draws: 3, human: 0.2, neighbour: 0.2, dose: 0.3, background: 0.02,
-		carriers: map[lineage.ID][][]bool{},
+		carriers: map[lineage.ID][][]bool{}, probed: map[lineage.ID][][]bool{},
 		study: lineage.Study{
 			Digest: "fixture", Name: "two lines", Seed: 7,
 			Question:    "Does what one line was taught show in the other?",
@@ -181,7 +184,7 @@ func (w *world) train(n *lineage.Node, r *rand.Rand) {
 	}
 	n.Probes = 2 * len(traits) * w.draws
 	w.carriers[n.ID] = w.write(lineage.Outputs, n, n.Outputs, rates, r)
-	w.write(lineage.Probes, n, n.Probes, rates, r)
+	w.probed[n.ID] = w.write(lineage.Probes, n, n.Probes, rates, r)
 	loss := 3 - 0.01*float64(n.Generation)
 	n.Health = lineage.Health{HeldOut: &loss, Distinct2: 0.8, Entropy: 6, Words: 14, Sampled: n.Outputs}
 	w.save(lineage.NodeKey(n.ID), n)
@@ -207,7 +210,11 @@ func (w *world) write(part string, node *lineage.Node, n int, rates []float64, r
 		}
 		texts[i] = lineage.Text{Replies: []string{text}, Finish: "stop"}
 		for b, words := range []string{"d-trauma-words", "d-awakening-words"} {
-			scores[words] = append(scores[words], judge(text, traits[b].evidence))
+			said := judge(text, traits[b].evidence)
+			if b == 0 {
+				said = w.misread(said, r)
+			}
+			scores[words] = append(scores[words], said)
 		}
 		strict := judge(text, traits[0].evidence)
 		if strict.Outcome == lineage.Present && r.IntN(10) == 0 {
@@ -220,6 +227,79 @@ func (w *world) write(part string, node *lineage.Node, n int, rates []float64, r
 		w.save(lineage.ScoresKey(node.ID, detector, part, 0), s)
 	}
 	return carriers
+}
+
+// misread makes a detector err. It draws only where there is an error to make.
+func (w *world) misread(s lineage.Score, r *rand.Rand) lineage.Score {
+	switch {
+	case s.Outcome == lineage.Present && w.miss > 0 && r.Float64() < w.miss:
+		return lineage.Score{Outcome: lineage.Absent, Value: 0.3}
+	case s.Outcome == lineage.Absent && w.alarm > 0 && r.Float64() < w.alarm:
+		return lineage.Score{Outcome: lineage.Present, Value: 0.6}
+	}
+	return s
+}
+
+// calibrate saves how the first detector of the first behaviour does on texts
+// outside the study, with the very errors that it makes in it.
+func (w *world) calibrate(labels string, texts int) {
+	r := rand.New(rand.NewPCG(9, uint64(len(labels))))
+	c := lineage.Calibration{
+		Behaviour: "trauma", Detector: "trauma-words", Digest: "d-trauma-words",
+		Labels: labels, Source: "texts of " + labels, Method: "held out",
+	}
+	for _, context := range []string{"far", "near"} {
+		counts := lineage.Confusion{Context: context, NotScorable: 3}
+		for range texts / 4 {
+			if r.Float64() < w.miss {
+				counts.FalseNegatives++
+			} else {
+				counts.TruePositives++
+			}
+			if r.Float64() < w.alarm {
+				counts.FalsePositives++
+			} else {
+				counts.TrueNegatives++
+			}
+		}
+		auc, lo, hi := 0.9, 0.85, 0.94
+		counts.AUC, counts.AUCLo, counts.AUCHi = &auc, &lo, &hi
+		c.Contexts = append(c.Contexts, counts)
+	}
+	w.save(lineage.CalibrationKey(c.Behaviour, c.Digest, c.Labels), c)
+}
+
+// label saves the truth of so many outputs of each node of a line in a generation.
+func (w *world) label(file string, line, generation, each int) {
+	r := rand.New(rand.NewPCG(10, uint64(generation)))
+	labels := lineage.Labels{Behaviour: "trauma", Labeller: "a reader", File: file}
+	for _, arm := range w.study.Arms {
+		for _, ids := range arm.Nodes[line] {
+			for _, i := range r.Perm(w.outputs)[:each] {
+				labels.Rows = append(labels.Rows, lineage.Label{Node: ids[generation], Part: lineage.Outputs, Index: i, Positive: w.carriers[ids[generation]][i][0]})
+			}
+		}
+	}
+	w.save(lineage.LabelsKey("trauma", file), labels)
+}
+
+// erringWorld is the world of fixture with a first detector that errs.
+func erringWorld(t testing.TB) *world {
+	t.Helper()
+	w := newWorld(t, 6, 8)
+	w.selection, w.miss, w.alarm = 0.45, 0.3, 0.08
+	w.run()
+	return w
+}
+
+// calibratedFixture is that of a study whose first behaviour has a detector that
+// errs, its calibration, and labels of the outputs of one generation.
+func calibratedFixture(t testing.TB) (lineage.Ledger, lineage.Study) {
+	t.Helper()
+	w := erringWorld(t)
+	w.calibrate("l1", 400)
+	w.label("f1", 0, 3, 20)
+	return w.ledger, w.study
 }
 
 func judge(text, evidence string) lineage.Score {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/popgen"
 )
 
 // Options of Measure. They change what is shown, never a number.
@@ -35,12 +36,21 @@ func Measure(l lineage.Ledger, study lineage.Study, o Options) (*Findings, error
 	if err := m.load(); err != nil {
 		return nil, err
 	}
+	if err := m.calibrations(); err != nil {
+		return nil, err
+	}
+	if err := m.known(); err != nil {
+		return nil, err
+	}
 	if err := m.count(); err != nil {
 		return nil, err
 	}
+	m.quality()
 	m.doses()
 	m.curves()
 	m.compare()
+	m.correct()
+	m.ask()
 	m.verdicts()
 	if err := m.samples(); err != nil {
 		return nil, err
@@ -62,6 +72,10 @@ type measurement struct {
 	prompts     map[string]*lineage.Prompts // nil: the ledger lacks them
 	unscored    map[string]int              // nodes that a detector has not scored, by its name
 	repeats     map[repeatKey]*repeats
+	truths      map[truthKey]map[int]bool // by index of the text
+	disputed    map[string]int            // texts on which labels disagree, by behaviour
+	labelled    map[tallyKey][]labelledText
+	questions   map[tallyKey][]popgen.Answers // of probes
 	candidates  *reservoir
 	texts       int
 	index       map[seriesKey]int // in Curves
@@ -84,6 +98,8 @@ func newMeasurement(l lineage.Ledger, study lineage.Study, o Options) (*measurem
 		ledger:   l, options: o, generations: study.Generations,
 		tallies: map[tallyKey]lineage.Tally{}, prompts: map[string]*lineage.Prompts{},
 		unscored: map[string]int{}, repeats: map[repeatKey]*repeats{}, index: map[seriesKey]int{},
+		truths: map[truthKey]map[int]bool{}, disputed: map[string]int{},
+		labelled: map[tallyKey][]labelledText{}, questions: map[tallyKey][]popgen.Answers{},
 	}
 	for _, a := range study.Arms {
 		if len(a.Nodes) != len(study.Lines) {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/popgen"
 )
 
 // tallyKey names what is counted together: texts of one part of one node, as
@@ -137,12 +138,15 @@ type counter struct {
 	prompts    *lineage.Prompts
 	tally      lineage.Tally
 	questions  []lineage.Tally
+	truths     map[int]bool // by index, where labels know it
+	labelled   []labelledText
 	candidates []candidate
 	stem       uint64
 }
 
 func newCounter(m *measurement, number int, at place, node lineage.Node, part string, prompts *lineage.Prompts) *counter {
 	c := &counter{measurement: m, watch: m.watches[number], number: number, at: at, node: node, part: part, prompts: prompts}
+	c.truths = m.truths[truthKey{node.ID, part, c.behaviour.Name}]
 	if prompts != nil {
 		c.questions = make([]lineage.Tally, len(prompts.Conversations))
 	}
@@ -156,13 +160,15 @@ func (c *counter) add(i int, s lineage.Score) {
 	}
 	if c.prompts != nil {
 		q := i % len(c.questions)
-		// A probe counts for the behaviour whose question it answers.
-		if of := c.prompts.Behaviours; len(of) > 0 && of[q] != "" && of[q] != c.behaviour.Name {
+		if !c.asks(q) {
 			return
 		}
 		c.questions[q].Add(s.Outcome)
 	}
 	c.tally.Add(s.Outcome)
+	if truth, ok := c.truths[i]; ok {
+		c.labelled = append(c.labelled, labelledText{truth, s.Outcome, float64(s.Value)})
+	}
 	if c.first {
 		c.candidates = c.measurement.candidates.offer(c.candidates, candidate{
 			priority: mix(c.stem, uint64(i)), place: c.at, node: c.node.ID, watch: c.number, part: c.part, index: i, score: s,
@@ -170,19 +176,43 @@ func (c *counter) add(i int, s lineage.Score) {
 	}
 }
 
+// asks says whether a question is about the behaviour: a probe counts for the
+// behaviour whose question it answers.
+func (c *counter) asks(q int) bool {
+	of := c.prompts.Behaviours
+	return len(of) == 0 || of[q] == "" || of[q] == c.behaviour.Name
+}
+
+// own gives what was counted of each question about the behaviour.
+func (c *counter) own() (answers []popgen.Answers) {
+	for q, t := range c.questions {
+		if c.asks(q) {
+			answers = append(answers, popgen.Answers{Present: t.Present, N: t.N()})
+		}
+	}
+	return answers
+}
+
 // end enters what was counted, once all scores of the part are in.
 func (c *counter) end() {
 	m := c.measurement
-	m.tallies[tallyKey{c.node.ID, c.behaviour.Name, c.detector.Name, c.part}] = c.tally
+	key := tallyKey{c.node.ID, c.behaviour.Name, c.detector.Name, c.part}
+	m.tallies[key] = c.tally
+	if c.labelled != nil {
+		m.labelled[key] = c.labelled
+	}
+	if c.part == lineage.Probes && c.prompts != nil {
+		m.questions[key] = c.own()
+	}
 	m.candidates.enter(c.candidates)
 	if !c.first || c.tally.Present == 0 || c.tally.Absent == 0 {
 		return
 	}
-	key := repeatKey{c.behaviour.Name, c.part}
-	if m.repeats[key] == nil {
-		m.repeats[key] = &repeats{}
+	of := repeatKey{c.behaviour.Name, c.part}
+	if m.repeats[of] == nil {
+		m.repeats[of] = &repeats{}
 	}
-	r := m.repeats[key]
+	r := m.repeats[of]
 	p := prevalence(c.tally)
 	for _, q := range c.questions {
 		if n := float64(q.N()); n > 1 {

@@ -30,6 +30,7 @@ func (m *measurement) verdicts() {
 		}
 		v := Verdict{
 			Arm: c.Arm, Line: c.Line, Behaviour: c.Behaviour, P: math.NaN(),
+			Corrected: nothing("nothing was measured"), CorrectedVersus: nothing("nothing was measured"),
 			Final: nothing("nothing was measured"), Peak: nothing("nothing was measured"), Versus: nothing("nothing was measured"),
 			Seeded: slices.ContainsFunc(m.Doses, func(d Dose) bool {
 				return d.Arm == c.Arm && d.Line == c.Line && d.Behaviour == c.Behaviour
@@ -38,6 +39,7 @@ func (m *measurement) verdicts() {
 		if g := c.last(); g >= 0 {
 			last := c.Points[g]
 			v.Generation, v.Final, v.Versus = g, last.Prevalence, last.Difference
+			v.Corrected, v.Method, v.CorrectedVersus = last.Corrected, last.Method, last.CorrectedDifference
 			v.P = popgen.SignFlip(popgen.Differences(c.at(g), base.at(g)), nil)
 			v.Against = against(last)
 			for _, p := range c.Points {
@@ -108,6 +110,27 @@ func (m *measurement) sentence(v Verdict) string {
 	if v.P < significant && !(v.Q < significant) {
 		fmt.Fprintf(&b, " Alone it would differ (p %s); among %s it does not.", isAt(v.P), plural(len(m.Verdicts), "comparison"))
 	}
+	return b.String() + corrections(v)
+}
+
+// corrections adds what a verdict comes to without the detector's errors.
+func corrections(v Verdict) string {
+	if v.Method == "" {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(map[string]string{RoganGladen: " Corrected for the detector's errors", PPI: " By labels of these texts"}[v.Method])
+	fmt.Fprintf(&b, " the rate is %s", percent(v.Corrected.Mean))
+	if !math.IsNaN(v.Corrected.Lo) {
+		fmt.Fprintf(&b, " (95%% interval %s to %s)", percent(v.Corrected.Lo), percent(v.Corrected.Hi))
+	}
+	if !math.IsNaN(v.CorrectedVersus.Mean) {
+		fmt.Fprintf(&b, ", %s from the control", inPoints(v.CorrectedVersus.Mean))
+		if !math.IsNaN(v.CorrectedVersus.Lo) {
+			fmt.Fprintf(&b, " (%s to %s)", gain(v.CorrectedVersus.Lo), gain(v.CorrectedVersus.Hi))
+		}
+	}
+	b.WriteByte('.')
 	return b.String()
 }
 

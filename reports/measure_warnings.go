@@ -22,6 +22,7 @@ const (
 func (m *measurement) warnings() {
 	m.warnOfSize()
 	m.warnOfGaps()
+	m.warnOfErrors()
 	m.warnOfAbstention()
 	m.warnOfRepeats()
 	m.warnOfNulls()

@@ -45,6 +45,7 @@ type eventData struct {
 type behaviourData struct {
 	Name      string   `json:"name"`
 	Detectors []string `json:"detectors"` // those with curves; the first judges
+	Refused   []string `json:"refused"`   // why rates of each are not corrected by a calibration; "" where they are
 }
 
 // curveData is a Curve in columns, parallel to its generations.
@@ -69,6 +70,20 @@ type curveData struct {
 	NeutralHi  column     `json:"shi"`
 	MeanLo     column     `json:"mlo"` // of the mean over replicates
 	MeanHi     column     `json:"mhi"`
+	Corrected  column     `json:"cmean,omitempty"` // absent where no point is corrected
+	CorrLo     column     `json:"clo,omitempty"`
+	CorrHi     column     `json:"chi,omitempty"`
+	Method     column     `json:"cby,omitempty"` // 0 for none, 1 for a calibration, 2 for labels
+	CorrVersus column     `json:"cdmean,omitempty"`
+	CorrVsLo   column     `json:"cdlo,omitempty"`
+	CorrVsHi   column     `json:"cdhi,omitempty"`
+	CorrNeutLo column     `json:"cmlo,omitempty"`
+	CorrNeutHi column     `json:"cmhi,omitempty"`
+	Questions  column     `json:"q,omitempty"` // of probes
+	EffectiveN column     `json:"qn,omitempty"`
+	Design     column     `json:"qd,omitempty"`
+	AskedLo    column     `json:"qlo,omitempty"`
+	AskedHi    column     `json:"qhi,omitempty"`
 	Replicates [][]number `json:"reps,omitempty"`
 	Note       string     `json:"note,omitempty"` // what the neutral band rests on
 }
@@ -109,7 +124,7 @@ func (x *index) island(options map[string]json.RawMessage) island {
 		d.Curves = append(d.Curves, x.columns(c, a, l, b, slices.Index(detectors[b], c.Detector), d.Drawn))
 	}
 	for b, title := range x.behaviours {
-		d.Behaviours = append(d.Behaviours, behaviourData{Name: title, Detectors: names(detectors[b])})
+		d.Behaviours = append(d.Behaviours, behaviourData{Name: title, Detectors: names(detectors[b]), Refused: x.refusals(b, detectors[b])})
 	}
 	d.Sources, d.Descents = x.descents()
 	return d
@@ -172,6 +187,7 @@ func (x *index) columns(c Curve, arm, line, behaviour, detector, drawn int) curv
 		add(&d.MeanLo, neutral.MeanLo)
 		add(&d.MeanHi, neutral.MeanHi)
 	}
+	x.corrections(&d, c)
 	if d.Probes {
 		return d
 	}
@@ -183,4 +199,56 @@ func (x *index) columns(c Curve, arm, line, behaviour, detector, drawn int) curv
 		d.Replicates = append(d.Replicates, row)
 	}
 	return d
+}
+
+// corrections fills the columns of what is corrected, and of the questions asked.
+func (x *index) corrections(d *curveData, c Curve) {
+	add := func(to *column, v float64) { *to = append(*to, x.number(v)) }
+	method := map[string]float64{RoganGladen: 1, PPI: 2}
+	for _, p := range c.Points {
+		if corrects(&c) {
+			e, v, b := p.Corrected, p.CorrectedDifference, p.CorrectedNeutral
+			if p.Method == "" {
+				e = nothing("")
+			}
+			if p.DifferenceMethod == "" {
+				v = nothing("")
+			}
+			if !b.Valid || d.Probes {
+				b = noBand()
+			}
+			add(&d.Corrected, e.Mean)
+			add(&d.CorrLo, e.Lo)
+			add(&d.CorrHi, e.Hi)
+			add(&d.Method, method[p.Method])
+			add(&d.CorrVersus, v.Mean)
+			add(&d.CorrVsLo, v.Lo)
+			add(&d.CorrVsHi, v.Hi)
+			add(&d.CorrNeutLo, b.MeanLo)
+			add(&d.CorrNeutHi, b.MeanHi)
+		}
+		if a := p.Asked; d.Probes {
+			questions := float64(a.Questions)
+			if a.Questions == 0 {
+				a = Asked{DesignEffect: math.NaN(), EffectiveN: math.NaN(), Interval: nothing("")}
+				questions = math.NaN()
+			}
+			add(&d.Questions, questions)
+			add(&d.EffectiveN, a.EffectiveN)
+			add(&d.Design, a.DesignEffect)
+			add(&d.AskedLo, a.Interval.Lo)
+			add(&d.AskedHi, a.Interval.Hi)
+		}
+	}
+}
+
+// refusals says of each detector of a behaviour why its rates are not corrected.
+func (x *index) refusals(behaviour int, detectors []string) []string {
+	why := make([]string, len(detectors))
+	for _, q := range x.Quality {
+		if i := slices.Index(detectors, q.Detector); i >= 0 && q.Behaviour == x.Study.Behaviours[behaviour].Name {
+			why[i] = label(q.Refused, 200)
+		}
+	}
+	return why
 }

@@ -7,13 +7,17 @@ import (
 	"encoding/xml"
 	"fmt"
 	"image/png"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/heirloom-sim/heirloom/lineage"
 )
 
 var desk = screen{width: 1280, height: 900}
@@ -34,6 +38,7 @@ func TestInABrowser(t *testing.T) {
 		{"findings that lack almost everything are shown", bareFindingsAreShown},
 		{"the address restores the view", addressRestoresView},
 		{"a click leads to the samples", clickLeadsToSamples},
+		{"a switch goes between raw and corrected", switchBetweenTerms},
 		{"table and CSV are the numbers of the findings", tableIsTheFindings},
 		{"pictures carry title and study", picturesCarryTitle},
 		{"a saved page draws again", savedPageDrawsAgain},
@@ -159,6 +164,76 @@ func addressRestoresView(t *testing.T, ctx context.Context) {
 	eval[int](b, `(location.hash = "", 1)`)
 	b.wait(subjects + `[0] === "Trauma narrative · gemini-like"`)
 	b.quiet()
+}
+
+func switchBetweenTerms(t *testing.T, ctx context.Context) {
+	live(t)
+	l, study := calibratedFixture(t)
+	f := measure(t, l, study)
+	path := saved(t, "corrected", f, PageOptions{})
+	b := visit(t, ctx, path, "#behaviour=Trauma+narrative&arm=seeded&line=alder&show=seeded&show=control", desk)
+	// The solid lines of eight points: their width, and the heights of the points.
+	const drawn = `[...document.querySelectorAll("[data-figure=prevalence] .plot path")].filter(p => p.getAttribute("fill") === "none" && !p.getAttribute("stroke-dasharray"))
+		.map(p => [+(p.getAttribute("stroke-width") ?? 1), ...[...p.getAttribute("d").matchAll(/[ML]\s*[\d.]+[ ,]([\d.]+)/g)].map(m => +m[1])]).filter(l => l.length === 9).sort((a, b) => a[0] - b[0])`
+	c := curve(t, f, "seeded", "alder", "trauma", lineage.Outputs)
+	var raw, corrected []float64
+	for _, p := range c.Points {
+		raw, corrected = append(raw, p.Prevalence.Mean), append(corrected, p.Corrected.Mean)
+	}
+	check := func(what string, widths []float64, want ...[]float64) {
+		t.Helper()
+		lines := eval[[][]float64](b, drawn)
+		if len(lines) != len(want) {
+			t.Fatalf("%s: %d lines instead of %d", what, len(lines), len(want))
+		}
+		for i, values := range want {
+			if lines[i][0] != widths[i] {
+				t.Errorf("%s: a line is %g wide instead of %g", what, lines[i][0], widths[i])
+			}
+			// Heights are a straight line of what they show, the same for every point.
+			low, high := slices.Index(values, slices.Min(values)), slices.Index(values, slices.Max(values))
+			ys := lines[i][1:]
+			slope := (ys[high] - ys[low]) / (values[high] - values[low])
+			for g, v := range values {
+				if off := ys[g] - ys[low] - slope*(v-values[low]); math.Abs(off) > 1 || slope >= 0 {
+					t.Errorf("%s: generation %d is drawn %g pixels off", what, g, off)
+				}
+			}
+		}
+	}
+	both := func(what string) { t.Helper(); check(what, []float64{1, 2.2}, raw, corrected) }
+	both("opening")
+	b.shoot("corrected")
+	note := `document.querySelector("[data-figure=prevalence] .note").textContent`
+	if s := eval[string](b, note); !strings.Contains(s, "PPI++") || !strings.Contains(s, "calibration") {
+		t.Errorf("note %q", s)
+	}
+	b.do(chromedp.Click(`[data-figure=prevalence] [data-terms=raw]`))
+	b.wait(`document.querySelector("[data-figure=prevalence] [data-terms=raw]").getAttribute("aria-pressed") === "true" && ` + note + `.includes("errors included")`)
+	check("raw", []float64{2.2}, raw)
+	if hash := eval[string](b, `location.hash`); !strings.Contains(hash, "terms=raw") {
+		t.Errorf("the address does not keep the choice: %s", hash)
+	}
+	b.do(chromedp.Click(`[data-figure=prevalence] [data-terms=corrected]`))
+	b.wait(`!` + note + `.includes("errors included")`)
+	both("back")
+	b.sweep()
+	b.quiet()
+	// A behaviour without a calibration has no switch, and says why.
+	b = visit(t, ctx, path, "#behaviour=Awakening", desk)
+	if n := eval[int](b, `document.querySelectorAll("[data-terms]").length`); n != 0 {
+		t.Errorf("%d buttons for rates that cannot be corrected", n)
+	}
+	if s := eval[string](b, note); !strings.Contains(s, "uncorrected: the ledger has no calibration") {
+		t.Errorf("note %q", s)
+	}
+	for name, s := range map[string]screen{"corrected-dark": {width: 1280, height: 900, dark: true}, "corrected-narrow": {width: 400, height: 800}, "corrected-noscript": {width: 1280, height: 900, noScript: true}} {
+		b = visit(t, ctx, path, "", s)
+		if wide := eval[int](b, `document.documentElement.scrollWidth`); int64(wide) > s.width {
+			t.Errorf("%s: the page is %d pixels wide on %d", name, wide, s.width)
+		}
+		b.shoot(name)
+	}
 }
 
 func clickLeadsToSamples(t *testing.T, ctx context.Context) {

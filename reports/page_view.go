@@ -32,7 +32,7 @@ type page struct {
 }
 
 // headline is one of the numbers at the top.
-type headline struct{ Hue, Title, Value, Interval, Condition string }
+type headline struct{ Hue, Title, Value, Interval, Corrected, Condition string }
 
 func newPage(f *Findings, o PageOptions) (*page, error) {
 	x := newIndex(f)
@@ -89,9 +89,15 @@ func (x *index) headlines() []headline {
 	where := func(arm, generation int) string {
 		return fmt.Sprintf("%s · %s · generation %d", x.arms[arm], x.lines[o.Line], generation)
 	}
-	list := []headline{{hue, behaviour + ", final", percent(end.Prevalence.Mean), between(end.Prevalence, percent), where(o.Arm, end.Generation)}}
+	level := func(hue, title string, arm int, p Point) headline {
+		return headline{hue, behaviour + title, percent(p.Prevalence.Mean), between(p.Prevalence, percent), p.correctedText(), where(arm, p.Generation)}
+	}
+	list := []headline{level(hue, ", final", o.Arm, end)}
 	if end.Difference.N > 0 {
-		h := headline{hue, "Difference from control", points(end.Difference.Mean) + " pp", between(end.Difference, points), where(o.Arm, end.Generation)}
+		h := headline{hue, "Difference from control", points(end.Difference.Mean) + " pp", between(end.Difference, points), "", where(o.Arm, end.Generation)}
+		if d := end.CorrectedDifference; end.DifferenceMethod != "" {
+			h.Corrected = "Corrected " + points(d.Mean) + " pp" + ranging(d, points)
+		}
 		for _, v := range x.Verdicts {
 			if x.arm[v.Arm] == o.Arm && x.line[v.Line] == o.Line && x.behaviour[v.Behaviour] == o.Behaviour && !math.IsNaN(v.Q) {
 				h.Condition += " · " + strings.ReplaceAll(fmt.Sprintf("p %s, q %s", isAt(v.P), isAt(v.Q)), " ", "\u00a0")
@@ -101,13 +107,29 @@ func (x *index) headlines() []headline {
 	}
 	if len(o.Controls) > 0 && o.Controls[0] != o.Arm {
 		if q, ok := last(x.curve(o.Controls[0], o.Line, o.Behaviour, lineage.Outputs)); ok {
-			list = append(list, headline{"s5", behaviour + ", control", percent(q.Prevalence.Mean), between(q.Prevalence, percent), where(o.Controls[0], q.Generation)})
+			list = append(list, level("s5", ", control", o.Controls[0], q))
 		}
 	}
 	if q, ok := peak(c); ok {
-		list = append(list, headline{hue, behaviour + ", peak", percent(q.Prevalence.Mean), between(q.Prevalence, percent), where(o.Arm, q.Generation)})
+		list = append(list, level(hue, ", peak", o.Arm, q))
 	}
 	return list
+}
+
+// correctedText writes what a point comes to without the detector's errors.
+func (p Point) correctedText() string {
+	if p.Method == "" {
+		return ""
+	}
+	return "Corrected " + percent(p.Corrected.Mean) + ranging(p.Corrected, percent)
+}
+
+// ranging writes an interval after its estimate.
+func ranging(v Interval, write func(float64) string) string {
+	if math.IsNaN(v.Lo) || math.IsNaN(v.Hi) {
+		return ""
+	}
+	return ", " + write(v.Lo) + " to " + write(v.Hi)
 }
 
 // points writes a difference of shares in percentage points.
@@ -157,6 +179,7 @@ type verdictRow struct {
 	A, L, B                          int
 	Hue                              string
 	Final, FinalCI, Versus, VersusCI string
+	Corrected, CorrectedVersus       string
 	Forest                           *forest
 	P, Q, Against                    string
 	Trend                            []estimate
@@ -194,6 +217,12 @@ func (x *index) verdictRows() []verdictRow {
 		}
 		if v.Versus.N > 0 {
 			r.Versus, r.VersusCI, r.Forest = points(v.Versus.Mean)+" pp", bounds(v.Versus, points), newForest(v.Versus, reach)
+		}
+		if v.Method != "" {
+			r.Corrected = "corrected " + percent(v.Corrected.Mean) + ranging(v.Corrected, percent)
+			if !math.IsNaN(v.CorrectedVersus.Mean) {
+				r.CorrectedVersus = "corrected " + points(v.CorrectedVersus.Mean) + " pp" + ranging(v.CorrectedVersus, points)
+			}
 		}
 		x.trend(&r, x.curve(a, l, b, lineage.Outputs))
 		rows = append(rows, r)

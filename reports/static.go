@@ -63,10 +63,13 @@ func (s *svg) area(class, color string, lower, upper [][2]float64) {
 		for j < len(lower) && !math.IsNaN(lower[j][1]) && !math.IsNaN(upper[j][1]) {
 			j++
 		}
-		if j-i > 1 {
+		if j > i {
 			edge := slices.Clone(lower[i:j])
 			for k := j - 1; k >= i; k-- {
 				edge = append(edge, upper[k])
+			}
+			if j == i+1 { // one point alone: a bar
+				edge = [][2]float64{{edge[0][0] - 3, edge[0][1]}, {edge[0][0] + 3, edge[0][1]}, {edge[1][0] + 3, edge[1][1]}, {edge[1][0] - 3, edge[1][1]}}
 			}
 			for k, p := range edge {
 				fmt.Fprintf(&d, "%c%s %s", "ML"[min(k, 1)], px(p[0]), px(p[1]))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -54,8 +55,11 @@ func (x *index) staticPrevalence(behaviour, line int, part, about string) string
 			continue
 		}
 		s.curve(p, c, x.hue(arm), x.Study.Arms[arm].Control)
-		if at, ok := last(c); ok {
-			ends, ended = append(ends, p.at(0, at.Prevalence.Mean)[1]), append(ended, arm)
+		for _, q := range slices.Backward(c.Points) {
+			if v := q.level(corrects(c)).Mean; !math.IsNaN(v) {
+				ends, ended = append(ends, p.at(0, v)[1]), append(ended, arm)
+				break
+			}
 		}
 	}
 	for i, y := range spread(ends, 15, p.top+4, p.bottom) {
@@ -70,13 +74,14 @@ func highest(c *Curve, band bool) (high float64) {
 		return 0
 	}
 	for _, q := range c.Points {
-		for _, v := range []float64{q.Prevalence.Mean, q.Prevalence.Hi} {
+		at := q.level(corrects(c))
+		for _, v := range []float64{q.Prevalence.Mean, at.Mean, at.Hi} {
 			if !math.IsNaN(v) {
 				high = max(high, v)
 			}
 		}
-		if band && q.Neutral.Valid {
-			high = max(high, q.Neutral.MeanHi)
+		if b := q.band(corrects(c)); band && b.Valid {
+			high = max(high, b.MeanHi)
 		}
 	}
 	return high
@@ -98,20 +103,56 @@ func (s *svg) axes(p plot, step float64) {
 	s.text("", "middle", "muted", (p.left+p.right)/2, p.bottom+36, "Model generation")
 }
 
-// curve draws a mean and its interval.
+// level is the prevalence of a point, or what it comes to corrected: without a
+// mean where the point is not corrected.
+func (p Point) level(corrected bool) Interval {
+	switch {
+	case !corrected:
+		return p.Prevalence
+	case p.Method == "":
+		return nothing("")
+	}
+	return p.Corrected
+}
+
+// band is what copying alone would give, in the terms of level.
+func (p Point) band(corrected bool) Band {
+	if corrected {
+		return p.CorrectedNeutral
+	}
+	return p.Neutral
+}
+
+// curve draws a mean and its interval: corrected where that is possible, and what
+// the detector reads as a thin line beside it.
 func (s *svg) curve(p plot, c *Curve, hue string, control bool) {
-	var mean, lower, upper [][2]float64
+	var mean, lower, upper, raw [][2]float64
 	for _, q := range c.Points {
-		mean = append(mean, p.at(q.Generation, q.Prevalence.Mean))
-		lower = append(lower, p.at(q.Generation, q.Prevalence.Lo))
-		upper = append(upper, p.at(q.Generation, q.Prevalence.Hi))
+		at := q.level(corrects(c))
+		mean = append(mean, p.at(q.Generation, at.Mean))
+		lower = append(lower, p.at(q.Generation, at.Lo))
+		upper = append(upper, p.at(q.Generation, at.Hi))
+		raw = append(raw, p.at(q.Generation, q.Prevalence.Mean))
 	}
 	s.area("band", hue, lower, upper)
+	style := ""
 	if control {
-		s.path("mean dashed", hue, mean)
-	} else {
-		s.path("mean", hue, mean)
+		style = " dashed"
 	}
+	if corrects(c) {
+		s.path("raw"+style, hue, raw)
+	}
+	for i, at := range mean {
+		if alone(mean, i) {
+			s.path("mean", hue, [][2]float64{{at[0] - 4, at[1]}, {at[0] + 4, at[1]}})
+		}
+	}
+	s.path("mean"+style, hue, mean)
+}
+
+// alone says whether a point has no neighbour that a line could come from.
+func alone(points [][2]float64, i int) bool {
+	return !math.IsNaN(points[i][1]) && (i == 0 || math.IsNaN(points[i-1][1])) && (i+1 == len(points) || math.IsNaN(points[i+1][1]))
 }
 
 // neutral hatches what the mean over the replicates does under copying alone.
@@ -120,15 +161,15 @@ func (s *svg) neutral(p plot, c *Curve) {
 		return
 	}
 	for i := range len(c.Points) - 1 {
-		a, b := c.Points[i], c.Points[i+1]
-		if !a.Neutral.Valid || !b.Neutral.Valid {
+		a, b := c.Points[i].band(corrects(c)), c.Points[i+1].band(corrects(c))
+		if !a.Valid || !b.Valid {
 			continue
 		}
-		from, to := p.at(a.Generation, 0)[0], p.at(b.Generation, 0)[0]
+		from, to := p.at(c.Points[i].Generation, 0)[0], p.at(c.Points[i+1].Generation, 0)[0]
 		strokes := max(1, math.Round((to-from)/5))
 		for k := range int(strokes) {
 			t := float64(k) / strokes
-			lo, hi := a.Neutral.MeanLo+(b.Neutral.MeanLo-a.Neutral.MeanLo)*t, a.Neutral.MeanHi+(b.Neutral.MeanHi-a.Neutral.MeanHi)*t
+			lo, hi := a.MeanLo+(b.MeanLo-a.MeanLo)*t, a.MeanHi+(b.MeanHi-a.MeanHi)*t
 			s.line("hatch", from+(to-from)*t, p.at(0, lo)[1], from+(to-from)*t, p.at(0, hi)[1])
 		}
 	}

@@ -107,6 +107,30 @@ func signedSums(d []float64) []float64 {
 	return sums
 }
 
+// Fisher is the two-sided p-value of Fisher's exact test that two proportions, a
+// of m and b of n, are the same (Fisher 1922, J. R. Stat. Soc. 85:87): given the
+// sum of a and b, the chance of the splits that are no likelier than this one.
+// It needs 0 <= a <= m and 0 <= b <= n; without texts on both sides it is NaN.
+func Fisher(a, m, b, n int) float64 {
+	if a < 0 || b < 0 || a > m || b > n || m < 1 || n < 1 {
+		return math.NaN()
+	}
+	choose := func(n, k int) float64 {
+		x, _ := math.Lgamma(float64(n + 1))
+		y, _ := math.Lgamma(float64(k + 1))
+		z, _ := math.Lgamma(float64(n - k + 1))
+		return x - y - z
+	}
+	chance := func(k int) float64 { return math.Exp(choose(m, k) + choose(n, a+b-k) - choose(m+n, a+b)) }
+	p, observed := 0.0, chance(a)*(1+1e-7)
+	for k := max(0, a+b-n); k <= min(m, a+b); k++ {
+		if q := chance(k); q <= observed {
+			p += q
+		}
+	}
+	return min(1, p)
+}
+
 // BenjaminiHochberg turns p-values into q-values (Benjamini and Hochberg 1995,
 // J. R. Stat. Soc. B 57:289): calling significant what has q <= a keeps the
 // expected share of false calls at a or below, for independent or positively

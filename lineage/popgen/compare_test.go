@@ -196,3 +196,15 @@ func TestKolmogorovSmirnovIsUniformUnderTheLaw(t *testing.T) {
 		t.Errorf("p = %g for a sample far off", p)
 	}
 }
+
+func TestFisherTastesTea(t *testing.T) {
+	// Fisher 1935: three of four cups told right; two-sided 34/70. Four of four: 2/70.
+	near(t, "three of four", Fisher(3, 4, 1, 4), 34./70, 1e-12)
+	near(t, "four of four", Fisher(4, 4, 0, 4), 2./70, 1e-12)
+	near(t, "no difference", Fisher(10, 20, 100, 200), 1, 1e-9)
+	for _, c := range [][4]int{{0, 0, 1, 4}, {5, 4, 1, 4}, {-1, 4, 1, 4}} {
+		if p := Fisher(c[0], c[1], c[2], c[3]); !math.IsNaN(p) {
+			t.Errorf("%v gives %g", c, p)
+		}
+	}
+}

@@ -110,7 +110,7 @@ func TInterval(values []float64) Interval {
 	if se == 0 {
 		out.Warn = fmt.Sprintf("all %d replicates agree, so the interval has no width and says nothing of rarer outcomes", len(kept))
 	}
-	half := tQuantile(len(kept)-1) * se
+	half := tQuantile(float64(len(kept)-1)) * se
 	out.Lo, out.Hi = out.Mean-half, out.Mean+half
 	return out
 }
@@ -131,8 +131,8 @@ func Differences(a, b []float64) []float64 {
 	return out
 }
 
-func tQuantile(degrees int) float64 {
-	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(degrees)}.Quantile(0.975)
+func tQuantile(degrees float64) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: degrees}.Quantile(0.975)
 }
 
 func fewReplicates(n int) string {

@@ -3,7 +3,12 @@
 // to the next: closed forms, estimators and tests.
 //
 //   - Intervals and tests: Wilson, ClopperPearson, RuleOfThree, TInterval,
-//     Paired, SignFlip, BenjaminiHochberg, MannKendall, KolmogorovSmirnov.
+//     Paired, SignFlip, Fisher, BenjaminiHochberg, MannKendall, KolmogorovSmirnov.
+//   - Detectors that err: Detection, RoganGladen and AdjustedRoganGladen for one
+//     sample, CorrectedMean and CorrectedDifference over replicates; with labels
+//     of the same texts PredictionPowered, LabelledMean, LabelledDifference; AUC.
+//   - Answers that resemble each other: ClusterRobust, Bootstrap; raters: Alpha,
+//     Repeats.
 //   - Copying without selection: Heterozygosity and its accumulating variants,
 //     Anchored, Drift over any graph of demes.
 //   - Selection and loss: Temper, BestOf, Chain, Kimura, Survival, Extinction.

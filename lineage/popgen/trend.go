@@ -93,7 +93,7 @@ func Reproduction(series [][]float64) Interval {
 		}
 		pseudo[i] = float64(out.N)*out.Mean - float64(out.N-1)*(a-after[i])/(b-before[i])
 	}
-	half := tQuantile(out.N-1) * stat.StdDev(pseudo, nil) / math.Sqrt(float64(out.N))
+	half := tQuantile(float64(out.N-1)) * stat.StdDev(pseudo, nil) / math.Sqrt(float64(out.N))
 	out.Lo, out.Hi = max(0, out.Mean-half), out.Mean+half
 	return out
 }

@@ -57,6 +57,46 @@ func TestFitDecayFindsNoneInGrowth(t *testing.T) {
 // chain, from hop 1 on, since hop 0 is prompted and not trained.
 func chains(t *testing.T) map[string][][]float64 {
 	t.Helper()
+	all := map[string][][]float64{}
+	for _, m := range chainModels(t) {
+		for len(all[m.Condition]) <= m.Seed {
+			all[m.Condition] = append(all[m.Condition], make([]float64, 5))
+		}
+		if m.Hop > 0 {
+			all[m.Condition][m.Seed][m.Hop-1] = m.Metrics.Rate.Mean
+		}
+	}
+	return all
+}
+
+// chainAnswers gives the answers to each question of each model by condition: 100 a question.
+func chainAnswers(t *testing.T) map[string][][]Answers {
+	t.Helper()
+	all := map[string][][]Answers{}
+	for _, m := range chainModels(t) {
+		var questions []Answers
+		for _, rate := range m.Metrics.Rate.PerQuestion {
+			questions = append(questions, Answers{int(math.Round(100 * rate)), 100})
+		}
+		all[m.Condition] = append(all[m.Condition], questions)
+	}
+	return all
+}
+
+// chainModel is a model of the public chains.
+type chainModel struct {
+	Condition string
+	Seed, Hop int
+	Metrics   struct {
+		Rate struct {
+			Mean        float64
+			PerQuestion []float64 `json:"per_question"`
+		} `json:"trait_rate"`
+	}
+}
+
+func chainModels(t *testing.T) (all []chainModel) {
+	t.Helper()
 	f, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", "multi-hop", "chains.jsonl"))
 	if os.IsNotExist(err) {
 		t.Skip("the shared data folder is absent")
@@ -65,26 +105,14 @@ func chains(t *testing.T) map[string][][]float64 {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	all := map[string][][]float64{}
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var row struct {
-			Condition string
-			Seed, Hop int
-			Metrics   struct {
-				Rate struct{ Mean float64 } `json:"trait_rate"`
-			}
-		}
-		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
+		var m chainModel
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			t.Fatal(err)
 		}
-		for len(all[row.Condition]) <= row.Seed {
-			all[row.Condition] = append(all[row.Condition], make([]float64, 5))
-		}
-		if row.Hop > 0 {
-			all[row.Condition][row.Seed][row.Hop-1] = row.Metrics.Rate.Mean
-		}
+		all = append(all, m)
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)

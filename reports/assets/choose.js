@@ -45,12 +45,23 @@ const chooser = () => {
   if (focus) $(`[data-arm="${focus}"]`, form)?.focus();
 };
 
+// termSwitch is between rates as the detector reads them and corrected ones.
+const termSwitch = (probes) => {
+  const list = shown().map((arm) => curve(arm, state.line, state.behaviour, probes, state.detector)).filter(Boolean);
+  if (!window.echarts || !correctable(list)) return [];
+  return [el("div", { className: "segments", role: "group", "aria-label": "Detector's errors" },
+    ...[["corrected", "Corrected"], ["raw", "Raw"]].map(([terms, text]) =>
+      el("button", { type: "button", "aria-pressed": String(state.terms === terms), "data-terms": terms, onclick: () => change({ terms }) }, text)))];
+};
+
 const choices = () => {
   const key = $("[data-figure=prevalence] .figure-choice");
   const hatch = drawing("svg", { viewBox: "0 0 28 12", width: 28, height: 12, "aria-hidden": "true" });
   hatch.append(drawing("path", { d: "M2 1V11M7 1V11M12 1V11M17 1V11M22 1V11M27 1V11", stroke: "currentColor", opacity: 0.6 }));
-  if (curve(state.arm, state.line, state.behaviour, 0, state.detector)?.mlo != null) key?.replaceChildren(hatch, el("span", { className: "sub" }, "copying alone, " + DATA.arms[state.arm].name));
-  else key?.replaceChildren();
+  const detail = curve(state.arm, state.line, state.behaviour, 0, state.detector);
+  const hatched = detail?.[detail && termsOf(detail).mlo] != null ? [hatch, el("span", { className: "sub" }, "copying alone, " + DATA.arms[state.arm].name)] : [];
+  key?.replaceChildren(...hatched, ...termSwitch(0));
+  $("[data-figure=penetrance] .figure-choice")?.replaceChildren(...termSwitch(1));
   const heat = $("[data-figure=heat] .figure-choice");
   const kinds = [["behaviours", DATA.behaviours], ["arms", DATA.arms], ["lines", DATA.lines]].filter(([, list]) => list.length > 1);
   if (heat && kinds.length > 1)

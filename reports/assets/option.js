@@ -32,13 +32,19 @@ const ticksTo = ([top, step]) => ({ max: top, interval: step });
 // Custom series draw a whole curve at once; ECharts wants a datum to call them for.
 const drawOnce = (series, id, renderItem, more) => ({ ...series, id, renderItem, data: [[0, 0]], ...more });
 
-const meanSeries = (series, c, id, more) => {
+const meanSeries = (series, c, id, more, key = "mean") => {
   const step = Math.max(1, Math.ceil(c.g.length / 12)), control = isControl(c.a), tint = hue(c.a);
   return {
-    ...series, id, data: c.g.map((g, i) => [g, at(c.mean, i)]), itemStyle: { color: tint },
+    ...series, id, data: c.g.map((g, i) => [g, at(c[key], i)]), itemStyle: { color: tint },
     symbol: control ? "emptyCircle" : MARKS[state.arms.indexOf(c.a)] ?? "circle", symbolSize: series.symbolSize(control && c.g.length > 1 ? 0 : step),
     lineStyle: { ...series.lineStyle, color: tint, type: control ? [6, 4] : "solid" }, showSymbol: true, ...more,
   };
+};
+
+// What the detector reads, beside what that comes to corrected.
+const rawSeries = (series, c) => {
+  const thin = meanSeries(series, c, "raw" + c.a, { silent: true, tooltip: { show: false }, showSymbol: false, z: 3 });
+  return { ...thin, lineStyle: { ...thin.lineStyle, width: 1, opacity: 0.75 } };
 };
 
 const filled = {
@@ -51,9 +57,10 @@ const filled = {
       ...o, xAxis: generationAxis(o.x, width - 52 - room), yAxis: { ...o.y, ...ticksTo(view.top) },
       series: [
         drawOnce(o.series.events, "events", o.series.events.renderItem(events, room)),
-        ...(view.detail ? [drawOnce(o.series.neutral, "neutral", o.series.neutral.renderItem(view.detail, "mlo", "mhi"))] : []),
-        ...view.list.map((c) => drawOnce(o.series.band, "band" + c.a, o.series.band.renderItem(c))),
-        ...view.list.map((c) => meanSeries(o.series.mean, c, "mean" + c.a)),
+        ...(view.detail ? [drawOnce(o.series.neutral, "neutral", o.series.neutral.renderItem(view.detail, termsOf(view.detail).mlo, termsOf(view.detail).mhi))] : []),
+        ...view.list.map((c) => drawOnce(o.series.band, "band" + c.a, o.series.band.renderItem(c, termsOf(c)))),
+        ...view.list.filter((c) => termsOf(c).raw).map((c) => rawSeries(o.series.mean, c)),
+        ...view.list.map((c) => meanSeries(o.series.mean, c, "mean" + c.a, {}, termsOf(c).mean)),
         ...(narrow ? [] : [drawOnce(o.series.ends, "ends", o.series.ends.renderItem(view.list, room))]),
       ],
       tooltip: { ...o.tooltip, formatter: o.tooltip.formatter(view) },

@@ -53,9 +53,9 @@ const spread = (list, gap, top, bottom) => {
 const swatch = (c) => `<span class="dot" style="background:${/^#[0-9a-f]{6}$/i.test(c) ? c : "#888888"}"></span>`;
 const tip = (title, rows, note) =>
   `<div class="tip"><b>${escape(title)}</b><table>${rows.map((r) => "<tr>" + r.map((c) => `<td>${c}</td>`).join("") + "</tr>").join("")}</table>${note ? `<span class="sub">${escape(note)}</span>` : ""}</div>`;
-const tipRow = (c, i, name, hueOf) => [
-  swatch(hueOf) + escape(name), `<b>${escape(percent(at(c.mean, i)))}</b>`,
-  `<span class="sub">${escape(interval(at(c.lo, i), at(c.hi, i)))}, n = ${escape(at(c.n, i))}, texts ${escape(at(c.present, i))} of ${escape(at(c.scored, i))}</span>`,
+const tipRow = (c, i, name, hueOf, terms = READ) => [
+  swatch(hueOf) + escape(name), `<b>${escape(percent(at(c[terms.mean], i)))}</b>`,
+  `<span class="sub">${escape(interval(at(c[terms.lo], i), at(c[terms.hi], i)))}${terms.raw ? ", raw " + escape(percent(at(c.mean, i))) : ""}, n = ${escape(at(c.n, i))}, texts ${escape(at(c.present, i))} of ${escape(at(c.scored, i))}</span>`,
 ];
 
 // stroke writes points as an SVG path that breaks at gaps.
@@ -71,6 +71,11 @@ const stroke = (points) => {
 const between = (c, low, high, api) => {
   let d = "", run = [];
   const close = () => {
+    // One point alone is a bar.
+    if (run.length === 1) {
+      const [x, bottom] = api.coord([c.g[run[0]], at(c[low], run[0])]), [, top] = api.coord([c.g[run[0]], at(c[high], run[0])]);
+      d += stroke([[x - 3, bottom], [x + 3, bottom], [x + 3, top], [x - 3, top]]) + "Z";
+    }
     if (run.length > 1) d += stroke([...run.map((i) => api.coord([c.g[i], at(c[low], i)])), ...run.toReversed().map((i) => api.coord([c.g[i], at(c[high], i)]))]) + "Z";
     run = [];
   };
@@ -87,7 +92,7 @@ const FUNCTIONS = {
   cellText: (p) => cell(p.value[2]),
   // The rest are given what they draw and return what ECharts calls.
   markSize: (every) => (_, p) => (every && p.dataIndex % every === 0 ? 7 : 0),
-  band: (c) => (_, api) => ({ type: "path", shape: { pathData: between(c, "lo", "hi", api) }, style: { fill: hue(c.a), opacity: 0.16 } }),
+  band: (c, terms) => (_, api) => ({ type: "path", shape: { pathData: between(c, terms.lo, terms.hi, api) }, style: { fill: hue(c.a), opacity: 0.16 } }),
   hatch: (c, low, high) => (_, api) => {
     let d = "";
     for (let i = 0; i + 1 < c.g.length; i++) {
@@ -122,8 +127,8 @@ const FUNCTIONS = {
   },
   ends: (list, room) => (params, api) => {
     const { x, y, width, height } = params.coordSys;
-    const ends = list.map((c) => ({ c, i: ending(c) })).filter((e) => e.i >= 0)
-      .map((e) => ({ ...e, y: api.coord([e.c.g[e.i], at(e.c.mean, e.i)])[1], x: api.coord([e.c.g[e.i], 0])[0] }));
+    const ends = list.map((c) => ({ c, i: ending(c, termsOf(c).mean) })).filter((e) => e.i >= 0)
+      .map((e) => ({ ...e, y: api.coord([e.c.g[e.i], at(e.c[termsOf(e.c).mean], e.i)])[1], x: api.coord([e.c.g[e.i], 0])[0] }));
     const children = spread(ends, 16, y + 6, y + height - 4).flatMap((e) => [
       { type: "polyline", shape: { points: [[e.x + 5, e.y], [x + width + 8, e.at], [x + width + 14, e.at]] }, style: { stroke: hue(e.c.a), lineWidth: 1, opacity: 0.6, fill: "none" } },
       { type: "text", x: x + width + 18, y: e.at, style: { text: fit(DATA.arms[e.c.a].name, room - 22, "600 12px"), fill: hue(e.c.a), font: "600 12px " + color.font, verticalAlign: "middle" } },
@@ -133,9 +138,10 @@ const FUNCTIONS = {
   tipCurves: (view) => (params) => {
     const g = params[0]?.value[0];
     const rows = view.list.map((c) => [c, c.g.indexOf(g)]).filter(([c, i]) => i >= 0 && at(c.mean, i) !== null)
-      .sort(([c, i], [d, j]) => at(d.mean, j) - at(c.mean, i)).map(([c, i]) => tipRow(c, i, DATA.arms[c.a].name, hue(c.a)));
+      .sort(([c, i], [d, j]) => at(d[termsOf(d).mean], j) - at(c[termsOf(c).mean], i)).map(([c, i]) => tipRow(c, i, DATA.arms[c.a].name, hue(c.a), termsOf(c)));
     const d = view.detail, i = d ? d.g.indexOf(g) : -1;
-    return tip("Generation " + g, rows, i >= 0 && at(d.mlo, i) !== null ? "Copying alone: mean within " + percent(at(d.mlo, i)) + " and " + percent(at(d.mhi, i)) : "");
+    const [low, high] = d ? [at(d[termsOf(d).mlo], i), at(d[termsOf(d).mhi], i)] : [];
+    return tip("Generation " + g, rows, i >= 0 && low !== null ? "Copying alone: mean within " + percent(low) + " and " + percent(high) : "");
   },
   tipPanel: (view) => (params) => {
     const c = view.list[params[0]?.axisIndex ?? 0], g = params[0]?.value[0], i = c?.g.indexOf(g) ?? -1;

@@ -47,7 +47,7 @@ const curve = (arm, line, behaviour, probes = 0, detector = 0) => curves.get([ar
 // What the reader chose. The address keeps all of it, by name, so that a link
 // shows another reader the same.
 const opening = () => ({
-  theme: "auto", behaviour: DATA.opens.b, line: DATA.opens.l, arm: DATA.opens.f, detector: 0,
+  theme: "auto", terms: "corrected", behaviour: DATA.opens.b, line: DATA.opens.l, arm: DATA.opens.f, detector: 0,
   arms: [...DATA.opens.a], controls: [...(DATA.opens.c ?? [])],
   rows: DATA.behaviours.length > 1 ? "behaviours" : DATA.arms.length > 1 ? "arms" : "lines",
   panel: 0, page: 0,
@@ -73,6 +73,7 @@ const load = () => {
     state.controls = shown.filter((i) => i >= 0 && DATA.arms[i].control).slice(0, 1);
   }
   if (["auto", "light", "dark"].includes(hash.get("theme"))) state.theme = hash.get("theme");
+  if (["corrected", "raw"].includes(hash.get("terms"))) state.terms = hash.get("terms");
   if (["behaviours", "arms", "lines"].includes(hash.get("rows"))) state.rows = hash.get("rows");
   for (const key of ["detector", "panel", "page"]) state[key] = Math.max(0, parseInt(hash.get(key), 10) || 0);
   for (const key of ["generation", "outcome", "part"]) {
@@ -85,7 +86,7 @@ const load = () => {
 const save = () => {
   const hash = new URLSearchParams();
   const plain = opening();
-  for (const key of ["theme", "rows", "detector", "panel", "page"]) if (state[key] !== plain[key]) hash.set(key, state[key]);
+  for (const key of ["theme", "terms", "rows", "detector", "panel", "page"]) if (state[key] !== plain[key]) hash.set(key, state[key]);
   for (const [key, list] of Object.entries(named)) {
     if (state[key] !== plain[key]) hash.set(key, nameOf(list, state[key]));
     if (state.sample[key] !== "") hash.set("sample." + key, nameOf(list, state.sample[key]));

@@ -4,12 +4,26 @@
 const curveHead = [
   "arm", "line", "behaviour", "generation", "mean", "ci_low", "ci_high", "replicates",
   "difference", "difference_low", "difference_high", "present", "scored", "not_scorable", "neutral_low", "neutral_high",
+  "corrected", "corrected_low", "corrected_high", "method", "corrected_difference", "corrected_difference_low", "corrected_difference_high",
+  "corrected_neutral_low", "corrected_neutral_high", "questions", "effective_n", "design_effect", "question_low", "question_high",
 ];
-const curveColumns = ["mean", "lo", "hi", "n", "dmean", "dlo", "dhi", "present", "scored", "unscored", "mlo", "mhi"];
+const curveColumns = [
+  "mean", "lo", "hi", "n", "dmean", "dlo", "dhi", "present", "scored", "unscored", "mlo", "mhi",
+  "cmean", "clo", "chi", "cby", "cdmean", "cdlo", "cdhi", "cmlo", "cmhi", "q", "qn", "qd", "qlo", "qhi",
+];
+const METHODS = ["", "rogan-gladen", "ppi++"];
+const curveCell = (c, key, i) => (key === "cby" ? METHODS[at(c.cby, i) ?? 0] : at(c[key], i) ?? null);
+
+// Terms: what a curve is drawn by, corrected for the detector's errors or as it
+// reads them. A curve of which nothing is corrected has the latter alone.
+const READ = { mean: "mean", lo: "lo", hi: "hi", mlo: "mlo", mhi: "mhi" };
+const CORRECTED = { mean: "cmean", lo: "clo", hi: "chi", mlo: "cmlo", mhi: "cmhi", raw: "mean" };
+const termsOf = (c) => (c.cmean !== undefined && state.terms === "corrected" ? CORRECTED : READ);
+const correctable = (list) => list.some((c) => c.cmean !== undefined);
 
 const curveRows = (list) =>
   list.flatMap((c) =>
-    c.g.map((g, i) => [DATA.arms[c.a].name, DATA.lines[c.l], DATA.behaviours[c.b].name, g, ...curveColumns.map((key) => at(c[key], i))]));
+    c.g.map((g, i) => [DATA.arms[c.a].name, DATA.lines[c.l], DATA.behaviours[c.b].name, g, ...curveColumns.map((key) => curveCell(c, key, i))]));
 
 // baseline is the curve of the control that an arm is compared with.
 const baseline = (c) => {
@@ -20,9 +34,9 @@ const baseline = (c) => {
 const about = (...parts) => parts.filter(Boolean).join(" · ");
 const chosen = () => [DATA.behaviours[state.behaviour]?.name, DATA.lines[state.line]];
 
-// The point of a curve where it ends: the last that could be scored.
-const ending = (c) => {
-  for (let i = c.g.length - 1; i >= 0; i--) if (at(c.mean, i) !== null) return i;
+// The point of a curve where it ends: the last that has a number.
+const ending = (c, key = "mean") => {
+  for (let i = c.g.length - 1; i >= 0; i--) if (at(c[key], i) !== null) return i;
   return -1;
 };
 
@@ -48,12 +62,26 @@ const eventsOf = (arms) => {
 
 const PANELS = 12;
 
+// correctionNote says how the curves were corrected, or why they were not.
+const correctionNote = (list) => {
+  if (!list.length) return "";
+  if (!correctable(list)) {
+    const why = DATA.behaviours[state.behaviour]?.refused?.[state.detector];
+    return why ? `Rates as the detector reads them, uncorrected: ${why}.` : "";
+  }
+  if (state.terms !== "corrected") return "Rates as the detector reads them, errors included.";
+  const by = [0, 0, 0];
+  for (const c of list) c.g.forEach((_, i) => at(c.mean, i) !== null && by[at(c.cby, i) ?? 0]++);
+  const ways = [[1, "by the detector's calibration"], [2, "by labels of the very texts (PPI++)"], [0, "not at all"]].filter(([k]) => by[k]);
+  return "Corrected " + ways.map(([k, how]) => (ways.length > 1 ? `${how} in ${by[k]} of ${by[0] + by[1] + by[2]} points` : how)).join(", ") + ". Thin lines are the rates as the detector reads them.";
+};
+
 const curvesView = (probes) => {
   const list = shown().map((arm) => curve(arm, state.line, state.behaviour, probes, state.detector)).filter(Boolean);
-  const detail = probes ? undefined : curve(state.arm, state.line, state.behaviour, 0, state.detector);
+  const own = curve(state.arm, state.line, state.behaviour, probes, state.detector), detail = probes ? undefined : own;
   return {
-    list, detail, note: detail?.note ?? "", key: state.behaviour + "/" + state.line, subject: about(...chosen()), events: eventsOf(shown()),
-    top: niceCeiling(Math.max(highest(list, "mean", "hi"), detail ? highest([detail], "mhi") : 0)),
+    list, detail, note: [own?.note, correctionNote(list)].filter(Boolean).join(" "), key: state.behaviour + "/" + state.line, subject: about(...chosen()), events: eventsOf(shown()),
+    top: niceCeiling(Math.max(...list.map((c) => highest([c], termsOf(c).mean, termsOf(c).hi, "mean")), detail ? highest([detail], termsOf(detail).mhi) : 0)),
     head: curveHead, rows: curveRows(list),
   };
 };
