@@ -23,12 +23,13 @@ var mayImport = map[string][]string{
 	"lineage/popgen":         {},
 	"lineage/lineagetest":    {"lineage"},
 	"detectors":              {},
+	"detectors/protocol":     {"detectors"},
 	"detectors/detectortest": {"detectors"},
 	"sim":                    {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":          {},
 	"reports":                {"lineage", "lineage/popgen", "corpus"},
 	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/popgen",
-		"detectors", "sim", "sim/catalogue", "reports"},
+		"detectors", "detectors/protocol", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }
 
@@ -54,9 +55,9 @@ var doors = map[string][]string{
 // worldly are standard packages that reach chance, clock or environment, and the
 // rooms that may use them.
 var worldly = map[string][]string{
-	"os/exec":   {},
+	"os/exec":   {"detectors/protocol"},
 	"os/signal": {"cmd"},
-	"net/http":  {"lineage/store"},
+	"net/http":  {"lineage/store", "detectors/protocol"},
 	"math/rand": {},
 }
 
