@@ -121,13 +121,17 @@ func (p *program) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(),
+			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(), p.detector(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = app.OnUsageError
 		c.UseShortOptionHandling = true
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = app.OnUsageError
+			sub.UseShortOptionHandling = true
+		}
 	}
 	return app
 }

@@ -200,6 +200,24 @@ func (r *resources) env(w *World) detectors.Env {
 // given as overrides. Files that it names are relative to dir. Whoever calls it
 // closes it.
 func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, error) {
+	spec, err := detectorSpec(kind, settings)
+	if err != nil {
+		return nil, err
+	}
+	return newResources(dir, m).openDetector(nil, kind, spec)
+}
+
+// DetectorSettings gives the configuration of a kind of detector, a pointer,
+// with settings given as overrides.
+func DetectorSettings(kind string, settings []Override) (any, error) {
+	spec, err := detectorSpec(kind, settings)
+	if err != nil {
+		return nil, err
+	}
+	return spec.Config, nil
+}
+
+func detectorSpec(kind string, settings []Override) (*DetectorSpec, error) {
 	tree := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, o := range append([]Override{{"kind", kind}}, settings...) {
 		patched, err := o.on(tree)
@@ -211,10 +229,7 @@ func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, er
 	var fs faults
 	spec := new(DetectorSpec)
 	spec.decode(newDecoder("detector "+kind, &fs), "", tree)
-	if err := fs.err(); err != nil {
-		return nil, err
-	}
-	return newResources(dir, m).openDetector(nil, kind, spec)
+	return spec, fs.err()
 }
 
 // Detectors opens the detectors that an experiment's behaviours use. Whoever
