@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -309,47 +308,4 @@ func TestAdaptersSpeakToTheirLibraries(t *testing.T) {
 			}
 		})
 	}
-}
-
-// BenchmarkPython gives the rows a second of a trivial detector behind the
-// protocol, those of the same function called in a loop in Python, and how many
-// times dearer the protocol is.
-func BenchmarkPython(b *testing.B) {
-	const body = `
-def detect(output, ctx):
-    return "lattice" in output
-`
-	c, env := python(b, body+"if __name__ == '__main__':\n    run(detect, name='trivial')\n")
-	const rows = 50_000
-	var us []detectors.Utterance
-	for i := range rows {
-		us = append(us, said(fmt.Sprintf("On day %d I went for a walk, read a book about the lattice, and thought of nothing in particular; then it was evening.", i)))
-	}
-	loop := "import time\nfrom mine import detect\nrows = ['On day %d I went for a walk, read a book about the lattice, and thought of nothing in particular; then it was evening.' % i for i in range(" + strconv.Itoa(rows) + ")]\nstart = time.perf_counter()\nfor r in rows: detect(r, None)\nprint((time.perf_counter() - start))"
-	direct := exec.Command("python3", "-c", loop)
-	direct.Dir = env.Dir
-	out, err := direct.Output()
-	if err != nil {
-		b.Fatal(err)
-	}
-	alone, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, err := c.Open(env)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer d.Close()
-	for b.Loop() {
-		results, err := d.Detect(b.Context(), us)
-		if err != nil || results[rows-1].Outcome != detectors.Present {
-			b.Fatal(results[rows-1], err)
-		}
-	}
-	each := b.Elapsed().Seconds() / float64(b.N)
-	b.ReportMetric(rows/each, "rows/s")
-	b.ReportMetric(rows/alone, "direct-rows/s")
-	b.ReportMetric((each-alone)/rows*1e6, "overhead-µs/row")
-	b.ReportMetric(each/alone, "times-direct")
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -71,8 +72,67 @@ func torture(args []string) {
 		answers(func(r row) { say(`{"id":%q,"score":0}`, r.ID) })
 		time.Sleep(time.Hour)
 	default:
+		if flaw, ok := flaws[args[0]]; ok {
+			answers(flaw)
+			if args[0] == "lingering" {
+				time.Sleep(time.Hour)
+			}
+			return
+		}
 		answers(misbehave)
 	}
+}
+
+var asked int
+
+// flaws are small mistakes, each of which one check has to find.
+var flaws = map[string]func(row){
+	"sound":     flawless,
+	"lingering": flawless,
+	"empty is 0": func(r row) {
+		if strings.TrimSpace(r.Output) == "" {
+			say(`{"id":%q,"score":0}`, r.ID)
+			return
+		}
+		flawless(r)
+	},
+	"counts": func(r row) {
+		asked++
+		say(`{"id":%q,"score":%v}`, r.ID, float64(asked%100)/100)
+	},
+	"by process": func(r row) { say(`{"id":%q,"score":%v}`, r.ID, float64(os.Getpid()%1000)/1000) },
+	"utf-16": func(r row) {
+		if i := strings.Index(r.Output, "not"); i >= 0 {
+			n := len(utf16.Encode([]rune(r.Output[:i])))
+			say(`{"id":%q,"score":1,"spans":[[%d,%d]]}`, r.ID, n, n+3)
+			return
+		}
+		flawless(r)
+	},
+	"prints": func(r row) {
+		say("scoring %.10q", r.Output)
+		flawless(r)
+	},
+	"short": func(r row) {
+		if len(r.Output) > 500_000 {
+			os.Exit(1)
+		}
+		flawless(r)
+	},
+	"above 1": func(r row) { say(`{"id":%q,"score":%d}`, r.ID, len(r.Output)) },
+}
+
+func flawless(r row) {
+	if strings.TrimSpace(r.Output) == "" {
+		say(`{"id":%q,"score":null}`, r.ID)
+		return
+	}
+	if i := strings.Index(r.Output, "not"); i >= 0 {
+		n := utf8.RuneCountInString(r.Output[:i])
+		say(`{"id":%q,"score":1,"spans":[[%d,%d]]}`, r.ID, n, n+3)
+		return
+	}
+	say(`{"id":%q,"score":0}`, r.ID)
 }
 
 type nowhere struct{}
