@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -62,8 +63,7 @@ func candidate(c *cli.Context) (conforming, error) {
 	}
 	args := c.Args().Slice()
 	kind, key := "command", "command"
-	value := strings.Join(quotedAll(argvOf(args)), ", ")
-	value = "[" + value + "]"
+	value := "[" + strings.Join(quotedAll(argvOf(args)), ", ") + "]"
 	if len(args) == 1 && (strings.HasPrefix(args[0], "http://") || strings.HasPrefix(args[0], "https://")) {
 		kind, key, value = "http", "url", quotedAll(args)[0]
 	}
@@ -105,9 +105,15 @@ func argvOf(args []string) []string {
 	return []string{name}
 }
 
+// word is a text that YAML takes as text without quotes.
+var word = regexp.MustCompile(`^[A-Za-z./][A-Za-z0-9./_-]{3,}$`)
+
 func quotedAll(args []string) (all []string) {
 	for _, a := range args {
-		all = append(all, "'"+strings.ReplaceAll(a, "'", "''")+"'")
+		if !word.MatchString(a) || a == "true" || a == "false" || a == "null" {
+			a = "'" + strings.ReplaceAll(a, "'", "''") + "'"
+		}
+		all = append(all, a)
 	}
 	return all
 }

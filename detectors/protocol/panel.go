@@ -91,6 +91,9 @@ func newDetector(kind string, a Asking, j *journal, open opener, material []stri
 	if d.batch == 0 {
 		d.batch = d.Ready.Batch
 	}
+	if !d.Ready.Deterministic {
+		j.note("says that it is not deterministic: its scores stand as they are recorded first")
+	}
 	d.digest = digestOf(append([]string{d.Ready.Name, d.Ready.Version, fmt.Sprint(d.Ready.Threshold, d.Ready.Deterministic)}, material...))
 	return d, nil
 }
