@@ -4,7 +4,9 @@ package protocol
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,4 +77,28 @@ func TestDetectorThatDiesWhileIdleIsStartedAgain(t *testing.T) {
 	if now := pids(t, path)[0]; now == old {
 		t.Error("it was not started again")
 	}
+}
+
+// The parent is a process that has opened a detector which does not heed the end
+// of its input.
+func TestDetectorEndsWithAKilledParent(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the kernel has no such service")
+	}
+	path := filepath.Join(t.TempDir(), "pids")
+	parent := exec.Command(os.Args[0], "torture", "host", path)
+	said, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := said.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	child := pids(t, path)[0]
+	parent.Process.Kill()
+	parent.Wait()
+	gone(t, child)
 }

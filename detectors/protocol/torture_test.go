@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/heirloom-sim/heirloom/detectors"
 )
 
 // TestMain lets the test binary be a detector that misbehaves.
@@ -67,6 +69,13 @@ func torture(args []string) {
 			panic(err)
 		}
 		answers(func(r row) { say(`{"id":%q,"score":0}`, r.ID) })
+	case "host":
+		c := Command{Command: []string{os.Args[0], "torture", "stubborn", args[1]}, Asking: defaults}
+		if _, err := c.Open(detectors.Env{}); err != nil {
+			panic(err)
+		}
+		say("open")
+		time.Sleep(time.Hour)
 	case "stubborn":
 		os.WriteFile(args[1], fmt.Append(nil, os.Getpid()), 0o644)
 		answers(func(r row) { say(`{"id":%q,"score":0}`, r.ID) })
