@@ -37,8 +37,9 @@ type child struct {
 	heard   chan heard
 	quit    chan struct{} // nobody listens any more
 	exited  chan struct{}
-	endless bool  // the child sent a line beyond all bounds; read once heard is closed
-	state   error // how it ended; read once exited is closed
+	silent  chan struct{} // it has exited, and nothing more is heard or told of it
+	endless bool          // the child sent a line beyond all bounds; read once heard is closed
+	state   error         // how it ended; read once exited is closed
 	next    uint64
 	closing sync.Once
 	words   lastWords
@@ -81,7 +82,7 @@ func spawn(argv []string, dir string, timeout time.Duration, log *journal) (*chi
 	}
 	c := &child{
 		cmd: exec.Command(argv[0], argv[1:]...), in: p.ours[0], timeout: timeout, log: log,
-		heard: make(chan heard, 64), quit: make(chan struct{}), exited: make(chan struct{}),
+		heard: make(chan heard, 64), quit: make(chan struct{}), exited: make(chan struct{}), silent: make(chan struct{}),
 	}
 	c.cmd.Dir = dir
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = p.its[0], p.its[1], p.its[2]
@@ -108,15 +109,17 @@ func (c *child) await(p pipes, reading chan struct{}) {
 	close(c.exited)
 	late := time.NewTimer(time.Second) // something that left the group may hold the pipes
 	defer late.Stop()
-	for range 2 {
+	for left := 2; left > 0; {
 		select {
 		case <-reading:
+			left--
 		case <-late.C:
+			p.ours[1].Close()
+			p.ours[2].Close()
 		}
 	}
-	p.ours[1].Close()
-	p.ours[2].Close()
-	p.ours[0].Close()
+	p.close()
+	close(c.silent)
 }
 
 func (c *child) read(f *os.File) {
@@ -203,5 +206,5 @@ func (c *child) end(patience time.Duration) {
 			endGroup(c.cmd.Process.Pid)
 		}
 	})
-	<-c.exited
+	<-c.silent
 }

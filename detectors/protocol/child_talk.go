@@ -122,17 +122,18 @@ func (c *child) write(rows []row, first uint64) error {
 	return nil
 }
 
-// ended says why there is nothing more to hear.
+// ended says why there is nothing more to hear. A process that closes its output
+// mostly ends at once; one that does not within a while is told apart.
 func (c *child) ended(when string) error {
 	what := ""
-	timer := time.NewTimer(500 * time.Millisecond)
+	timer := time.NewTimer(3 * time.Second)
 	defer timer.Stop()
 	switch {
 	case c.endless:
 		what = fmt.Sprintf("sent a line of more than %d bytes", longestLine)
 	default:
 		select {
-		case <-c.exited:
+		case <-c.silent: // its last words have come too
 			what = "ended with exit status 0"
 			if c.state != nil {
 				what = "ended with " + c.state.Error()

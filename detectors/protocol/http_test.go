@@ -137,6 +137,9 @@ func TestServerThatCannotBeUsedIsAnErrorWithTheWayOut(t *testing.T) {
 // recorded as not scorable.
 func TestServerThatGoesAwayIsAnError(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits until it gives up")
+	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			fmt.Fprint(w, `{"type":"ready","name":"served"}`)
@@ -145,7 +148,7 @@ func TestServerThatGoesAwayIsAnError(t *testing.T) {
 		fmt.Fprint(w, `{"answers":[{"id":"1","score":0}]}`)
 	}))
 	c := HTTP{URL: s.URL, Asking: defaults}
-	c.Timeout, c.Start = 1, 1
+	c.Timeout, c.Start = 3, 3
 	d := openHTTP(t, c, new(told))
 	s.Close()
 	if results, err := d.Detect(t.Context(), utterances("x")); err == nil || !strings.Contains(err.Error(), "refused") {

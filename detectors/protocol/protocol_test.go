@@ -106,10 +106,10 @@ var tortures = []struct {
 }{
 	{"DIE now", "the detector ended with exit status 3", "started again", false},
 	{"ABORT now", "the detector ended with exit status 2", "out of memory", false},
-	{"HANG now", "the detector gave no answer within 2s", "counts as not scorable", true},
-	{"DRIP now", "the detector gave no answer within 2s", "counts as not scorable", true},
-	{"DEAF now", "the detector gave no answer within 2s", "counts as not scorable", true},
-	{"CLOSE now", "the detector closed its standard output", "counts as not scorable", false},
+	{"HANG now", "the detector gave no answer within 3s", "counts as not scorable", true},
+	{"DRIP now", "the detector gave no answer within 3s", "counts as not scorable", true},
+	{"DEAF now", "the detector gave no answer within 3s", "counts as not scorable", true},
+	{"CLOSE now", "the detector closed its standard output", "counts as not scorable", true},
 	{"LONG now", "the detector sent a line of more than 262144 bytes", "counts as not scorable", false},
 	{"LATIN now", "is not UTF-8", "counts as not scorable", false},
 	{"NAN now", "null says that a text cannot be scored", "counts as not scorable", false},
@@ -163,7 +163,7 @@ func tormented(t *testing.T, texts []string, wantLog string, shape [2]int) []det
 	c := tortured(t, "good")
 	c.Timeout, c.Batch, c.Processes = 60, shape[0], shape[1]
 	if strings.Contains("HANG DRIP DEAF", strings.Fields(texts[0])[0]) {
-		c.Timeout = 2
+		c.Timeout = 3
 	}
 	d := open(t, c, &log)
 	results, err := d.Detect(t.Context(), utterances(texts...))
