@@ -130,7 +130,7 @@ func (c *child) ended(when string) error {
 	defer timer.Stop()
 	switch {
 	case c.endless:
-		what = fmt.Sprintf("sent a line of more than %d bytes", longestLine)
+		what = fmt.Sprintf("sent a line of more than %d bytes; of spans the first %d are kept, so send no more", longestLine, mostSpans)
 	default:
 		select {
 		case <-c.silent: // its last words have come too

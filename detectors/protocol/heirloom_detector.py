@@ -43,6 +43,7 @@ import sys
 import traceback
 
 PROTOCOL = 1
+MOST_SPANS, LONGEST_REASON = 1000, 500  # what is kept of an answer
 KEYS = {"score", "present", "pass", "reason", "spans", "cost"}
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -216,9 +217,9 @@ def _answer(row_id, result):
         score = int(score)
     answer["score"] = None if score is None else _score(score)
     if result.get("reason") is not None:
-        answer["reason"] = str(result["reason"])
+        answer["reason"] = str(result["reason"])[:LONGEST_REASON]
     if result.get("spans"):
-        answer["spans"] = [[_plain(part) for part in span] for span in result["spans"]]
+        answer["spans"] = [[_plain(part) for part in span] for span in result["spans"][:MOST_SPANS]]
     if result.get("cost"):
         answer["cost"] = float(result["cost"])
     return _encode(answer)

@@ -26,7 +26,7 @@ const judge = ({ id, output }) => {
   return {
     id,
     score: 1 - 2 ** -hits.length,
-    spans: hits.map((h) => [codePoints(output, h.index), codePoints(output, h.index + h[0].length)]),
+    spans: hits.slice(0, 1000).map((h) => [codePoints(output, h.index), codePoints(output, h.index + h[0].length)]),
     reason: hits.slice(0, 5).map((h) => h[0]).join(", "),
   };
 };
