@@ -25,12 +25,13 @@ var mayImport = map[string][]string{
 	"detectors":              {},
 	"detectors/selfname":     {"detectors"},
 	"detectors/sycophancy":   {"detectors"},
+	"detectors/protocol":     {"detectors"},
 	"detectors/detectortest": {"detectors"},
 	"sim":                    {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":          {},
 	"reports":                {"lineage", "lineage/popgen", "corpus"},
 	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/popgen",
-		"detectors", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
+		"detectors", "detectors/protocol", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }
 
@@ -56,9 +57,9 @@ var doors = map[string][]string{
 // worldly are standard packages that reach chance, clock or environment, and the
 // rooms that may use them.
 var worldly = map[string][]string{
-	"os/exec":   {},
+	"os/exec":   {"detectors/protocol"},
 	"os/signal": {"cmd"},
-	"net/http":  {"lineage/store"},
+	"net/http":  {"lineage/store", "detectors/protocol"},
 	"math/rand": {},
 }
 

@@ -4,6 +4,7 @@ package cmd
 // own is a main that imports its parts beside this package and calls Main.
 import (
 	_ "github.com/heirloom-sim/heirloom/detectors"
+	_ "github.com/heirloom-sim/heirloom/detectors/protocol"
 	_ "github.com/heirloom-sim/heirloom/detectors/selfname"
 	_ "github.com/heirloom-sim/heirloom/detectors/sycophancy"
 	_ "github.com/heirloom-sim/heirloom/lineage/ngram"

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/heirloom-sim/heirloom/sim"
@@ -56,7 +57,7 @@ func Main() {
 
 // Run is the program without the process: arguments in, exit code out.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	p := &program{out: printable{stdout}, err: printable{stderr}, terminal: stderr, width: terminalWidth(stderr)}
+	p := &program{out: printable{stdout}, err: printable{&inTurn{Writer: stderr}}, terminal: stderr, width: terminalWidth(stderr)}
 	app := p.app()
 	err := app.RunContext(ctx, reorder(app, args))
 	if err == nil {
@@ -121,15 +122,31 @@ func (p *program) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(),
+			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(), p.detector(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = app.OnUsageError
 		c.UseShortOptionHandling = true
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = app.OnUsageError
+			sub.UseShortOptionHandling = true
+		}
 	}
 	return app
+}
+
+// inTurn is a writer that detectors may write to from goroutines of their own.
+type inTurn struct {
+	mu sync.Mutex
+	io.Writer
+}
+
+func (w *inTurn) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Writer.Write(b)
 }
 
 // printable passes text on with control characters made visible, so that

@@ -38,10 +38,15 @@ func (p *program) detect() *cli.Command {
 			if c.NArg() == 0 {
 				return usage("detect needs at least one file of transcripts")
 			}
-			instruments, err := instruments(c)
+			instruments, err := p.instruments(c)
 			if err != nil {
 				return err
 			}
+			defer func() {
+				for _, d := range instruments {
+					d.Close()
+				}
+			}()
 			if c.String("label") != "" {
 				return p.compare(c, instruments)
 			}
@@ -51,7 +56,7 @@ func (p *program) detect() *cli.Command {
 }
 
 // instruments opens the detectors that the command line names.
-func instruments(c *cli.Context) (all []*sim.Detector, err error) {
+func (p *program) instruments(c *cli.Context) (all []*sim.Detector, err error) {
 	settings, err := overrides(c)
 	if err != nil {
 		return nil, err
@@ -64,11 +69,15 @@ func instruments(c *cli.Context) (all []*sim.Detector, err error) {
 		if err != nil {
 			return nil, err
 		}
+		f.Means = p.means()
 		return f.Detectors()
 	}
 	for _, kind := range c.StringSlice("detector") {
-		d, err := sim.OpenDetector(kind, ".", settings, sim.Means{})
+		d, err := sim.OpenDetector(kind, ".", settings, p.means())
 		if err != nil {
+			for _, open := range all {
+				open.Close()
+			}
 			return nil, err
 		}
 		all = append(all, d)

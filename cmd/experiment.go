@@ -30,7 +30,20 @@ func only(c *cli.Context, what string) (string, error) {
 
 // experiment reads the experiment that the command line names: a file, or a
 // scenario of the catalogue where no file has that name.
-func experiment(c *cli.Context) (*sim.File, error) {
+func (p *program) experiment(c *cli.Context) (*sim.File, error) {
+	f, err := found(c)
+	if err == nil {
+		f.Means = p.means()
+	}
+	return f, err
+}
+
+// means are what experiments may use of the world beside their files.
+func (p *program) means() sim.Means {
+	return sim.Means{Log: func(format string, args ...any) { fmt.Fprintf(p.err, "heirloom: "+format+"\n", args...) }}
+}
+
+func found(c *cli.Context) (*sim.File, error) {
 	name, err := only(c, "an experiment file or the name of a scenario")
 	if err != nil {
 		return nil, err

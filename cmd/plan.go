@@ -22,7 +22,7 @@ func (p *program) plan() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "as JSON, a stage a line"},
 		},
 		Action: func(c *cli.Context) error {
-			f, err := experiment(c)
+			f, err := p.experiment(c)
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ func (p *program) runAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := experiment(c)
+	f, err := p.experiment(c)
 	if err != nil {
 		return err
 	}

@@ -114,6 +114,10 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		d.mapping(path, n, v)
 	case v.Kind() == reflect.Slice:
 		d.sequence(path, n, v)
+	case v.Kind() == reflect.Interface:
+		if free := d.free(path, n); free != nil {
+			v.Set(reflect.ValueOf(free))
+		}
 	default:
 		d.scalar(path, n, v)
 	}
@@ -129,14 +133,10 @@ func (d *decoder) structs(path string, n *yaml.Node, targets []reflect.Value) {
 	fields := map[string]reflect.Value{}
 	var known []string
 	for _, t := range targets {
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Type().Field(i).Tag.Get("yaml"), ",")
-			if name == "" || name == "-" {
-				continue
-			}
-			fields[name] = t.Field(i)
+		settable(t, func(name string, field reflect.Value) {
+			fields[name] = field
 			known = append(known, name)
-		}
+		})
 	}
 	d.pairs(path, n, func(key string, k, value *yaml.Node) {
 		field, ok := fields[key]
@@ -146,6 +146,18 @@ func (d *decoder) structs(path string, n *yaml.Node, targets []reflect.Value) {
 		}
 		d.value(join(path, key), value, field)
 	})
+}
+
+// settable goes over the fields with yaml tags, those of embedded structs included.
+func settable(t reflect.Value, each func(name string, field reflect.Value)) {
+	for i := range t.NumField() {
+		f := t.Type().Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && name != "-" {
+			each(name, t.Field(i))
+		} else if name == "" && f.Anonymous && f.Type.Kind() == reflect.Struct {
+			settable(t.Field(i), each)
+		}
+	}
 }
 
 // pairs goes over the keys of a mapping in the order of the file.

@@ -31,6 +31,14 @@ type Detector struct {
 	detectors.Detector
 }
 
+// Close ends what the detector holds open, such as a process.
+func (d *Detector) Close() error {
+	if c, ok := d.Detector.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
 // prompts are conversations to be asked, under their digest.
 type prompts struct {
 	digest string
@@ -189,8 +197,27 @@ func (r *resources) env(w *World) detectors.Env {
 }
 
 // OpenDetector opens a detector outside an experiment: a kind with settings
-// given as overrides. Files that it names are relative to dir.
+// given as overrides. Files that it names are relative to dir. Whoever calls it
+// closes it.
 func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, error) {
+	spec, err := detectorSpec(kind, settings)
+	if err != nil {
+		return nil, err
+	}
+	return newResources(dir, m).openDetector(nil, kind, spec)
+}
+
+// DetectorSettings gives the configuration of a kind of detector, a pointer,
+// with settings given as overrides.
+func DetectorSettings(kind string, settings []Override) (any, error) {
+	spec, err := detectorSpec(kind, settings)
+	if err != nil {
+		return nil, err
+	}
+	return spec.Config, nil
+}
+
+func detectorSpec(kind string, settings []Override) (*DetectorSpec, error) {
 	tree := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, o := range append([]Override{{"kind", kind}}, settings...) {
 		patched, err := o.on(tree)
@@ -202,17 +229,18 @@ func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, er
 	var fs faults
 	spec := new(DetectorSpec)
 	spec.decode(newDecoder("detector "+kind, &fs), "", tree)
-	if err := fs.err(); err != nil {
-		return nil, err
-	}
-	return newResources(dir, m).openDetector(nil, kind, spec)
+	return spec, fs.err()
 }
 
-// Detectors opens the detectors that an experiment's behaviours use.
+// Detectors opens the detectors that an experiment's behaviours use. Whoever
+// calls it closes them.
 func (f *File) Detectors() ([]*Detector, error) {
 	s := &Study{resources: newResources(f.Dir, f.Means)}
-	err := s.watch(f.Worlds[0])
-	return s.detectors, err
+	if err := s.watch(f.Worlds[0]); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s.detectors, nil
 }
 
 func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
@@ -371,10 +399,15 @@ func plain(v reflect.Value) any {
 	return v.Interface()
 }
 
-// fields goes over the fields with yaml tags, those of embedded structs included.
+// fields goes over the fields with yaml tags, those of embedded structs
+// included, that are part of an identity: the tag identity:"no" marks a setting
+// that decides how fast an answer comes and never which.
 func fields(v reflect.Value, each func(name string, field reflect.Value)) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("identity") == "no" {
+			continue
+		}
 		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && name != "-" {
 			each(name, v.Field(i))
 		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {

@@ -104,6 +104,8 @@ func (b *schema) of(t reflect.Type) map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": map[string]any{"anyOf": values}}
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": b.of(t.Elem())}
+	case reflect.Interface:
+		return map[string]any{}
 	case reflect.String:
 		return map[string]any{"type": []string{"string", "number", "boolean", "null"}}
 	case reflect.Bool:

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package protocol
+
+import "syscall"
+
+// endWithParent can do nothing here; a process that reads its input ends with it.
+func endWithParent(*syscall.SysProcAttr) {}

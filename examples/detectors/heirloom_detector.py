@@ -1,0 +1,1 @@
+../../detectors/protocol/heirloom_detector.py
