@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/heirloom-sim/heirloom/corpus"
@@ -55,6 +56,8 @@ type resources struct {
 	prompts   map[string]*prompts // by digest
 	collected map[string]*prompts // by the sources that they are made of
 	backends  map[string]lineage.Backend
+	opening   []string // detectors that are being opened, each by the one before
+	answers   *answers
 	closers   []io.Closer
 }
 
@@ -62,6 +65,7 @@ func newResources(dir string, m Means) *resources {
 	return &resources{
 		dir: dir, means: m, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
 		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{},
+		answers: newAnswers(),
 	}
 }
 
@@ -138,10 +142,18 @@ func (r *resources) detector(w *World, name string) (*Detector, error) {
 	}
 	spec := w.Detectors[name]
 	if spec == nil {
-		kind, _ := detectors.Lookup(name)
+		kind, ok := detectors.Lookup(name)
+		if !ok {
+			return nil, fmt.Errorf("%s", unknown("detector", name, w.detectorNames()))
+		}
 		spec = &DetectorSpec{Kind: name, Config: kind.Config()}
 	}
+	if i := slices.Index(r.opening, name); i >= 0 {
+		return nil, fmt.Errorf("detectors.%s: is made of itself: %s", name, strings.Join(append(r.opening[i:], name), " → "))
+	}
+	r.opening = append(r.opening, name)
 	d, err := r.openDetector(w, name, spec)
+	r.opening = r.opening[:len(r.opening)-1]
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +179,10 @@ func (r *resources) openDetector(w *World, name string, spec *DetectorSpec) (*De
 
 // env is what a detector may use of the world.
 func (r *resources) env(w *World) detectors.Env {
-	env := detectors.Env{Dir: r.dir, Endpoint: r.means.Endpoint, Log: r.means.Log}
+	env := detectors.Env{Dir: r.dir, Log: r.means.Log}
+	if r.means.Endpoint != nil {
+		env.Endpoint = r.endpoint
+	}
 	env.Open = func(file string) (io.ReadCloser, error) {
 		if behaviour, ok := strings.CutSuffix(file, "/training.jsonl"); ok {
 			if data, ok := catalogue.Training(behaviour); ok {
@@ -186,6 +201,19 @@ func (r *resources) env(w *World) detectors.Env {
 		}
 	}
 	return env
+}
+
+// endpoint opens a server that answers no request twice.
+func (r *resources) endpoint(name string, s detectors.Server) (detectors.Endpoint, error) {
+	e, err := r.means.Endpoint(name, s)
+	if err != nil {
+		return nil, err
+	}
+	address := s.BaseURL
+	if a, ok := e.(detectors.Addressed); ok {
+		address = a.Address()
+	}
+	return remembered{e, address, r.answers}, nil
 }
 
 // OpenDetector opens a detector outside an experiment: a kind with settings
@@ -371,10 +399,14 @@ func plain(v reflect.Value) any {
 	return v.Interface()
 }
 
-// fields goes over the fields with yaml tags, those of embedded structs included.
+// fields goes over the fields with yaml tags that have an effect, those of
+// embedded structs included.
 func fields(v reflect.Value, each func(name string, field reflect.Value)) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("effect") == "none" {
+			continue
+		}
 		if name, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); name != "" && name != "-" {
 			each(name, v.Field(i))
 		} else if f.Anonymous && f.Type.Kind() == reflect.Struct {

@@ -16,6 +16,7 @@ import (
 // Server answers chat completions by a function, and embeddings by counting
 // hashed words, which puts texts with common words near to each other.
 type Server struct {
+	Embed  func(text string) []float32                    // gives vectors; by hashed words where it is not set before the first request
 	URL    string                                         // of the API; ends in /v1
 	Before func(w http.ResponseWriter, n int) (done bool) // may answer request n, from 0, in the server's stead; set before the first one
 
@@ -51,7 +52,7 @@ type Answer struct{ Text, Model, Finish, Refusal string }
 
 // Start starts a server that ends with the test.
 func Start(t testing.TB, chat func(Chat) Answer) *Server {
-	s := &Server{chat: chat, seen: map[string]int{}}
+	s := &Server{chat: chat, Embed: hashed, seen: map[string]int{}}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	s.URL = h.URL + "/v1"
@@ -98,7 +99,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.complete(w, c, s.chat(c))
 	case "/v1/embeddings":
-		embed(w, body)
+		s.embed(w, body)
 	default:
 		Fail(w, 404, "", "no such path")
 	}
@@ -132,7 +133,7 @@ func (s *Server) complete(w http.ResponseWriter, c Chat, a Answer) {
 // dimensions of an embedding.
 const dimensions = 64
 
-func embed(w http.ResponseWriter, body []byte) {
+func (s *Server) embed(w http.ResponseWriter, body []byte) {
 	var r struct {
 		Model string
 		Input []string
@@ -143,7 +144,7 @@ func embed(w http.ResponseWriter, body []byte) {
 	}
 	var data []object
 	for i := len(r.Input) - 1; i >= 0; i-- { // their order is not promised
-		data = append(data, object{"object": "embedding", "index": i, "embedding": hashed(r.Input[i])})
+		data = append(data, object{"object": "embedding", "index": i, "embedding": s.Embed(r.Input[i])})
 	}
 	send(w, 200, object{"object": "list", "model": r.Model, "data": data, "usage": object{"prompt_tokens": 1, "total_tokens": 1}})
 }
