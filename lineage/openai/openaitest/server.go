@@ -66,7 +66,22 @@ func (s *Server) Requests() []Seen {
 	return append([]Seen(nil), s.all...)
 }
 
-// Repeated is the number of requests that were equal to an earlier one.
+// Forget has the counts begin again.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all, s.seen = nil, map[string]int{}
+}
+
+// Questions is the number of different questions that were asked: completions,
+// and texts to embed.
+func (s *Server) Questions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
+}
+
+// Repeated is the number of questions that were equal to an earlier one.
 func (s *Server) Repeated() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +100,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	n := len(s.all)
 	s.all = append(s.all, Seen{r.URL.Path, r.Header, string(body)})
-	s.seen[r.URL.Path+string(body)]++
+	if r.URL.Path == "/v1/chat/completions" {
+		s.seen[string(body)]++
+	}
 	s.mu.Unlock()
 	if s.Before != nil && s.Before(w, n) {
 		return
@@ -144,9 +161,16 @@ func (s *Server) embed(w http.ResponseWriter, body []byte) {
 	}
 	var data []object
 	for i := len(r.Input) - 1; i >= 0; i-- { // their order is not promised
+		s.count(r.Model + " " + r.Input[i])
 		data = append(data, object{"object": "embedding", "index": i, "embedding": s.Embed(r.Input[i])})
 	}
 	send(w, 200, object{"object": "list", "model": r.Model, "data": data, "usage": object{"prompt_tokens": 1, "total_tokens": 1}})
+}
+
+func (s *Server) count(question string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[question]++
 }
 
 func hashed(text string) []float32 {
