@@ -15,19 +15,21 @@ const module = "github.com/heirloom-sim/heirloom/"
 // mayImport is the architecture: what of ours each package may import. A
 // package that is not listed here does not belong.
 var mayImport = map[string][]string{
-	"corpus":                 {},
-	"lineage":                {},
-	"lineage/urn":            {"lineage"},
-	"lineage/ngram":          {"lineage"},
-	"lineage/store":          {"lineage"},
-	"lineage/popgen":         {},
-	"lineage/lineagetest":    {"lineage"},
-	"detectors":              {},
-	"detectors/detectortest": {"detectors"},
-	"sim":                    {"corpus", "lineage", "detectors", "sim/catalogue"},
-	"sim/catalogue":          {},
-	"reports":                {"lineage", "lineage/popgen", "corpus"},
-	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/popgen",
+	"corpus":                    {},
+	"lineage":                   {},
+	"lineage/urn":               {"lineage"},
+	"lineage/ngram":             {"lineage"},
+	"lineage/store":             {"lineage"},
+	"lineage/openai":            {"lineage"},
+	"lineage/openai/openaitest": {},
+	"lineage/popgen":            {},
+	"lineage/lineagetest":       {"lineage"},
+	"detectors":                 {},
+	"detectors/detectortest":    {"detectors"},
+	"sim":                       {"corpus", "lineage", "detectors", "sim/catalogue"},
+	"sim/catalogue":             {},
+	"reports":                   {"lineage", "lineage/popgen", "corpus"},
+	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/popgen",
 		"detectors", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }
@@ -56,7 +58,7 @@ var doors = map[string][]string{
 var worldly = map[string][]string{
 	"os/exec":   {},
 	"os/signal": {"cmd"},
-	"net/http":  {"lineage/store"},
+	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest"},
 	"math/rand": {},
 }
 

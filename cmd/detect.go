@@ -38,7 +38,7 @@ func (p *program) detect() *cli.Command {
 			if c.NArg() == 0 {
 				return usage("detect needs at least one file of transcripts")
 			}
-			instruments, err := instruments(c)
+			instruments, err := p.instruments(c)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func (p *program) detect() *cli.Command {
 }
 
 // instruments opens the detectors that the command line names.
-func instruments(c *cli.Context) (all []*sim.Detector, err error) {
+func (p *program) instruments(c *cli.Context) (all []*sim.Detector, err error) {
 	settings, err := overrides(c)
 	if err != nil {
 		return nil, err
@@ -64,10 +64,12 @@ func instruments(c *cli.Context) (all []*sim.Detector, err error) {
 		if err != nil {
 			return nil, err
 		}
+		f.Means = p.means()
 		return f.Detectors()
 	}
+	means := p.means()
 	for _, kind := range c.StringSlice("detector") {
-		d, err := sim.OpenDetector(kind, ".", settings, sim.Means{})
+		d, err := sim.OpenDetector(kind, ".", settings, means)
 		if err != nil {
 			return nil, err
 		}
