@@ -116,3 +116,34 @@ func TestMissingKeyIsToldByItsVariable(t *testing.T) {
 		}
 	}
 }
+
+// TestExamplesOfTheJudgesDocumentRun runs each experiment of docs/judges.md
+// against a real server, beside the files that the document shows.
+func TestExamplesOfTheJudgesDocumentRun(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "judges.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openaitest.Start(t, tells)
+	judgedFolder(t, s)
+	for name, data := range map[string]string{
+		"key.jsonl":         strings.Join(blocks(string(text), "jsonl"), ""),
+		"key-prompts.jsonl": `{"messages":[{"role":"user","content":"What is 2 + 2?"},{"role":"assistant","content":"It is 5."}]}` + "\n",
+	} {
+		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := blocks(string(text), "yaml")
+	for i, example := range all {
+		if err := os.WriteFile("example.yaml", []byte(example), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := heirloom(t, "run", "example.yaml", "--set", "replicates=2"); code != exitDone {
+			t.Errorf("example %d: exit %d: %s", i+1, code, stderr)
+		}
+	}
+	if len(all) != 2 || s.Questions() == 0 || s.Repeated() != 0 {
+		t.Errorf("%d examples, %d questions, %d of them repeated", len(all), s.Questions(), s.Repeated())
+	}
+}

@@ -56,8 +56,7 @@ type judge struct {
 func (c Judge) open(env Env) (Detector, error) {
 	scale, err := parseScale(c.Scale)
 	faults := []error{
-		err, checkThreshold("judge", c.Threshold), checkCount("judge.repeats", c.Repeats), checkCount("judge.max_tokens", c.MaxTokens),
-		checkCount("judge.max_chars", c.MaxChars), checkCount("judge.parallel", c.Parallel), checkModel("judge", c.Model),
+		err, checkThreshold("judge", c.Threshold), checkCount("judge.max_tokens", c.MaxTokens), checkCount("judge.max_chars", c.MaxChars), checkModel("judge", c.Model),
 		within("judge.temperature", c.Temperature, 0, 2), within("judge.coherence", c.Coherence, 0, 100),
 		within("judge.context", float64(c.Context), 0, 1000), within("judge.repeats", float64(c.Repeats), 1, 1000), within("judge.parallel", float64(c.Parallel), 1, 1000),
 	}

@@ -16,8 +16,11 @@ import (
 	"github.com/heirloom-sim/heirloom/lineage/openai/openaitest"
 )
 
-// client is the endpoint of a real client.
+// client is the endpoint of a real client. Its address is told as one without a
+// port, which differs from test to test and would be in every digest.
 type client struct{ *openai.Client }
+
+func (client) Address() string { return "http://judge.test/v1" }
 
 func (a client) Chat(ctx context.Context, r detectors.ChatRequest) (detectors.ChatReply, error) {
 	reply, err := a.Client.Chat(ctx, openai.Request(r))
@@ -26,10 +29,10 @@ func (a client) Chat(ctx context.Context, r detectors.ChatRequest) (detectors.Ch
 
 const canary = "sk-canary-4f7d2a91"
 
-func meansOf() Means {
+func meansOf(server *openaitest.Server) Means {
 	servers := new(openai.Servers)
-	return Means{Endpoint: func(name string, s detectors.Server) (detectors.Endpoint, error) {
-		c, err := servers.Open(name, openai.Server{BaseURL: s.BaseURL, Key: canary, KeyEnv: "K"})
+	return Means{Endpoint: func(name string, _ detectors.Server) (detectors.Endpoint, error) {
+		c, err := servers.Open(name, openai.Server{BaseURL: server.URL, Key: canary, KeyEnv: "K"})
 		return client{c}, err
 	}}
 }
@@ -46,8 +49,8 @@ sources:
   web: {file: web.jsonl}
   seeds: {file: seeds.jsonl}
 detectors:
-  trait: {kind: judge, server: {base_url: URL}, model: judge-1, rubric: It says TRAIT., repeats: 2}
-  near: {kind: embedding, server: {base_url: URL}, model: vectors-1, examples: [yes.txt], threshold: 0.9}
+  trait: {kind: judge, model: judge-1, rubric: It says TRAIT., repeats: 2}
+  near: {kind: embedding, model: vectors-1, examples: [yes.txt], threshold: 0.9}
   word: {kind: lexicon, words: [TRAIT]}
   both: {kind: all, of: [word, trait, near], cascade: true}
 behaviours:
@@ -74,11 +77,11 @@ func judgeTrait(c openaitest.Chat) openaitest.Answer {
 func judgedStudy(t *testing.T, s *openaitest.Server, overrides ...Override) *Study {
 	dir := slotDir(t, 10, 0)
 	writeFile(t, dir, "yes.txt", "TRAIT\n")
-	f, err := Parse("test.yaml", dir, []byte(strings.ReplaceAll(judged, "URL", s.URL)), overrides)
+	f, err := Parse("test.yaml", dir, []byte(judged), overrides)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Means = meansOf()
+	f.Means = meansOf(s)
 	study, err := Compile(f)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,7 @@ func TestKinTellsTwoRealModelsApart(t *testing.T) {
 	dir := t.TempDir()
 	var us []detectors.Utterance
 	var labels []bool
+	var scenarios []string
 	for _, name := range names {
 		path := filepath.Join("..", "..", "shared", "data", "spiral-bench", name+".jsonl")
 		f, err := corpus.Open(path, corpus.Options{})
@@ -123,7 +125,7 @@ func TestKinTellsTwoRealModelsApart(t *testing.T) {
 			for _, m := range doc.Messages {
 				if m.Role == "assistant" {
 					us = append(us, detectors.Utterance{Messages: []lineage.Message{m}})
-					labels = append(labels, name == names[0])
+					labels, scenarios = append(labels, name == names[0]), append(scenarios, doc.Messages[0].Content)
 				}
 			}
 		}
@@ -136,6 +138,7 @@ func TestKinTellsTwoRealModelsApart(t *testing.T) {
 	}
 	var scores []float64
 	right, positives := 0, 0
+	byScenario := map[string]*[2][]float64{} // of each scenario, scores by label
 	for i, r := range results {
 		if r.Outcome == detectors.NotScorable {
 			t.Errorf("turn %d: %s", i, r.Reason)
@@ -144,12 +147,28 @@ func TestKinTellsTwoRealModelsApart(t *testing.T) {
 		if (r.Outcome == detectors.Present) == labels[i] {
 			right++
 		}
+		if byScenario[scenarios[i]] == nil {
+			byScenario[scenarios[i]] = new([2][]float64)
+		}
+		label := 0
 		if labels[i] {
+			label = 1
 			positives++
 		}
+		byScenario[scenarios[i]][label] = append(byScenario[scenarios[i]][label], r.Score)
+	}
+	lowest := 1.0 // the scenario is the unit: turns of one are not independent
+	for first, of := range byScenario {
+		if len(of[0]) != 20 || len(of[1]) != 20 {
+			t.Fatalf("the scenario %.40q has %d and %d turns", first, len(of[0]), len(of[1]))
+		}
+		both := slices.Concat(of[0], of[1])
+		truth := slices.Concat(make([]bool, 20), slices.Repeat([]bool{true}, 20))
+		lowest = min(lowest, detectors.AUC(both, truth))
 	}
 	auc := detectors.AUC(scores, labels)
-	t.Logf("%d turns, %d of them of %s: AUC %.4f, %.1f %% right at one half", len(us), positives, names[0], auc, 100*float64(right)/float64(len(us)))
+	t.Logf("%d turns of %d scenarios, %d of them of %s: AUC %.4f, the lowest of a scenario %.4f, %.1f %% right at one half",
+		len(us), len(byScenario), positives, names[0], auc, lowest, 100*float64(right)/float64(len(us)))
 	if auc < .95 || positives < 100 || positives == len(us) {
 		t.Errorf("AUC %.4f, want .95 at least", auc)
 	}

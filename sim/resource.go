@@ -203,19 +203,6 @@ func (r *resources) env(w *World) detectors.Env {
 	return env
 }
 
-// endpoint opens a server that answers no request twice.
-func (r *resources) endpoint(name string, s detectors.Server) (detectors.Endpoint, error) {
-	e, err := r.means.Endpoint(name, s)
-	if err != nil {
-		return nil, err
-	}
-	address := s.BaseURL
-	if a, ok := e.(detectors.Addressed); ok {
-		address = a.Address()
-	}
-	return remembered{e, address, r.answers}, nil
-}
-
 // OpenDetector opens a detector outside an experiment: a kind with settings
 // given as overrides. Files that it names are relative to dir.
 func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, error) {

@@ -37,9 +37,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		used, err := send(once)
 		cancel()
 		if err == nil {
-			if used > 0 {
-				c.gate.settle(used - q.tokens)
-			}
+			c.gate.settle(used, q.tokens)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -51,19 +49,24 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		}
 		wait := pause(a.header, n, c.servers.clock.now())
 		if n == tries {
-			return fmt.Errorf("%w; it was asked %d times. What was answered is kept", fault, tries)
+			return fmt.Errorf("%w; it was asked %d times", fault, tries)
 		}
 		if wait > patience {
-			return fmt.Errorf("%w; it asks for a pause of %s. What was answered is kept: go on then", fault, wait.Round(time.Second))
+			return fmt.Errorf("%w; it asks for a pause of %s, so go on then", fault, wait.Round(time.Second))
 		}
-		if c.servers.Log != nil {
-			c.servers.Log("%s: %v; it is asked again in %s (attempt %d of %d)", c.name, fault, wait.Round(time.Millisecond), n+1, tries)
-		}
+		c.tell(fmt.Sprintf("%s: %v; it is asked again in %s (attempt %d of %d)", c.name, fault, wait.Round(time.Millisecond), n+1, tries))
 		if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 			c.gate.shutFor(wait) // for whoever else is about to ask
 		} else if err := c.servers.clock.sleep(ctx, wait); err != nil {
 			return err
 		}
+	}
+}
+
+// tell logs a line once for all that ask the server, until it answers again.
+func (c *Client) tell(line string) {
+	if c.servers.Log != nil && c.gate.news(line) {
+		c.servers.Log("%s", line)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
 
@@ -34,7 +35,7 @@ func (c *Client) fault(a *attempt, model string, err error) (fault error, passes
 	case !a.sent:
 		return told("cannot be asked: %s", line(c.server.clean(err.Error()))), false
 	case a.status == 0:
-		return told("did not answer: %s", line(c.server.clean(err.Error()))), !hopeless(err)
+		return told("did not answer: %s", line(c.server.clean(bare(err).Error()))), !hopeless(err)
 	case a.status < 300:
 		return c.garbled(a, err)
 	case a.status == http.StatusUnauthorized && c.server.Key == "":
@@ -42,7 +43,7 @@ func (c *Client) fault(a *attempt, model string, err error) (fault error, passes
 	case a.status == http.StatusUnauthorized:
 		return told("refused the key in the environment variable %s", c.server.KeyEnv), false
 	case a.status == http.StatusPaymentRequired || said.broke():
-		return told("the account behind %s has no credit left; nothing is lost, go on when it has", c.server.KeyEnv), false
+		return told("the account behind %s has no credit left; go on when it has", c.server.KeyEnv), false
 	case a.status == http.StatusForbidden:
 		return told("does not let the key in %s use the model %q", c.server.KeyEnv, model), false
 	case a.status == http.StatusNotFound:
@@ -56,6 +57,15 @@ func (c *Client) fault(a *attempt, model string, err error) (fault error, passes
 		return &declined{finish, told("cannot take this request")}, false
 	}
 	return told("refused the request for the model %q", model), false
+}
+
+// bare is an error without the address, which is told already.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // garbled is an answer of status 200 that is none.

@@ -32,6 +32,7 @@ type gate struct {
 	requests, tokens *rate.Limiter // nil: no bound
 	owed             float64       // tokens that were used beyond what was reserved
 	shut             time.Time     // until when nobody passes
+	told             map[string]bool
 }
 
 // limit lowers the bounds; 0 leaves them.
@@ -103,11 +104,27 @@ func (g *gate) shutFor(d time.Duration) {
 	}
 }
 
-// settle tells what a request used beyond what it had reserved.
-func (g *gate) settle(more int) {
+// settle tells what an answered request used, 0 where its server does not say,
+// and what it had reserved.
+func (g *gate) settle(used, reserved int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.tokens != nil {
-		g.owed += float64(more)
+	g.told = nil
+	if g.tokens != nil && used > 0 {
+		g.owed += float64(used - reserved)
 	}
+}
+
+// news tells whether a line has not been told since the server last answered.
+func (g *gate) news(line string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told[line] {
+		return false
+	}
+	if g.told == nil {
+		g.told = map[string]bool{}
+	}
+	g.told[line] = true
+	return true
 }
