@@ -72,8 +72,9 @@ func (p *program) instruments(c *cli.Context) (all []*sim.Detector, err error) {
 		f.Means = p.means()
 		return f.Detectors()
 	}
+	means := p.means()
 	for _, kind := range c.StringSlice("detector") {
-		d, err := sim.OpenDetector(kind, ".", settings, p.means())
+		d, err := sim.OpenDetector(kind, ".", settings, means)
 		if err != nil {
 			for _, open := range all {
 				open.Close()

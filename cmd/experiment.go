@@ -38,11 +38,6 @@ func (p *program) experiment(c *cli.Context) (*sim.File, error) {
 	return f, err
 }
 
-// means are what experiments may use of the world beside their files.
-func (p *program) means() sim.Means {
-	return sim.Means{Log: func(format string, args ...any) { fmt.Fprintf(p.err, "heirloom: "+format+"\n", args...) }}
-}
-
 func found(c *cli.Context) (*sim.File, error) {
 	name, err := only(c, "an experiment file or the name of a scenario")
 	if err != nil {

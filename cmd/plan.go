@@ -26,6 +26,7 @@ func (p *program) plan() *cli.Command {
 			if err != nil {
 				return err
 			}
+			f.Means = p.means()
 			study, err := sim.Compile(f)
 			if err != nil {
 				return err

@@ -42,6 +42,7 @@ func (p *program) runAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	f.Means = p.means()
 	study, err := sim.Compile(f)
 	if err != nil {
 		return err

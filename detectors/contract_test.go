@@ -10,6 +10,7 @@ import (
 	"github.com/heirloom-sim/heirloom/detectors/detectortest"
 	"github.com/heirloom-sim/heirloom/detectors/selfname"
 	_ "github.com/heirloom-sim/heirloom/detectors/sycophancy"
+	"github.com/heirloom-sim/heirloom/lineage/openai/openaitest"
 )
 
 // settings make a working detector of each kind from its defaults.
@@ -23,10 +24,31 @@ var settings = map[string]func(config any){
 	"self-name":        func(c any) { c.(*selfname.Config).Names = []string{"Aster"} },
 	"sycophancy":       func(any) {},
 	"shouting":         func(any) {},
+	"judge":            judgeOf(func(c *detectors.Judge) { c.Repeats = 2 }),
+	"embedding": func(c any) {
+		e := c.(*detectors.Embedding)
+		e.Model, e.Labels, e.Batch = "vectors-1", []string{"trauma.jsonl"}, 7
+	},
+	"answer-key": func(c any) { c.(*detectors.AnswerKey).File = "answers.jsonl" },
+	"any":        func(c any) { c.(*detectors.Any).Of = []string{"fear", "dread"} },
+	"all":        func(c any) { a := c.(*detectors.All); a.Of, a.Cascade = []string{"fear", "dread"}, true },
+	"at-least": func(c any) {
+		a := c.(*detectors.AtLeast)
+		a.Of, a.Least = []string{"fear", "dread", "trauma-narrative"}, 2
+	},
 }
 
 func TestEveryKindKeepsTheContract(t *testing.T) {
-	env := detectors.Env{Open: func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join("testdata", name)) }}
+	env := envOf(openaitest.Start(t, judging), nil)
+	env.Open = func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join("testdata", name)) }
+	env.Detector = func(name string) (detectors.Detector, string, error) {
+		kind := map[string]string{"fear": "lexicon", "dread": "judge"}[name]
+		if kind == "" {
+			kind = name
+		}
+		d, err := openKind(env, kind, settings[kind])
+		return d, name, err
+	}
 	for _, k := range detectors.Kinds() {
 		set, ok := settings[k.Name]
 		if !ok {

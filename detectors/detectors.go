@@ -75,6 +75,10 @@ type Detector interface {
 // settings, such as a trained classifier: the digest covers all of it.
 type Digester interface{ Digest() string }
 
+// Identified is met by detectors that ask a model: Identity says which one and
+// with what question, in one line for people.
+type Identified interface{ Identity() string }
+
 // Judged turns a score into a result against a threshold.
 func Judged(score, threshold float64, spans []Span, reason string) Result {
 	r := Result{Outcome: Absent, Score: score, Spans: spans, Reason: reason}

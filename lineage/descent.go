@@ -69,30 +69,88 @@ func countRuns(x []uint32) (runs int) {
 // maxRun bounds what a record can make a reader allocate.
 const maxRun = 100_000_000
 
+// UnmarshalBinary reads the record of a corpus or of one with its filters,
+// Drawn, which are checked and left out.
 func (c *Corpus) UnmarshalBinary(data []byte) error {
-	*c = nil
+	var d Drawn
+	err := d.UnmarshalBinary(data)
+	*c = d.Corpus
+	return err
+}
+
+// Drawn is a corpus with what the filters did while it was drawn, in one record:
+// filters may not answer alike twice, so neither can be had again without the
+// other.
+type Drawn struct {
+	Corpus  Corpus
+	Filters []Filtering
+}
+
+// MarshalBinary writes the corpus and then its filters, where it has any.
+func (d Drawn) MarshalBinary() ([]byte, error) {
+	out, err := d.Corpus.MarshalBinary()
+	if len(d.Filters) == 0 {
+		return out, err
+	}
+	out = binary.AppendUvarint(out, uint64(len(d.Filters)))
+	for _, f := range d.Filters {
+		out = binary.AppendUvarint(out, uint64(len(f.Detector)))
+		out = append(out, f.Detector...)
+		for _, n := range f.counts() {
+			out = binary.AppendUvarint(out, uint64(*n))
+		}
+	}
+	return out, err
+}
+
+// counts are the numbers of a filtering in the order of its record.
+func (f *Filtering) counts() [7]*int {
+	return [...]*int{&f.Seen, &f.Flagged, &f.Dropped, &f.FlaggedDrop, &f.SeededSeen, &f.SeededDropped, &f.Missing}
+}
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (d *Drawn) UnmarshalBinary(data []byte) error {
+	*d = Drawn{}
 	if len(data) == 0 || data[0] != codecVersion {
 		return errCorrupt
 	}
 	r := &reader{data: data[1:]}
 	for range r.count() {
-		s := Strand{Node: ID(r.string()), Source: r.string(), Digest: r.string(), Behaviour: r.string()}
-		last := int64(0)
-		for range r.count() {
-			first, n := last+r.int(), r.uint()
-			if r.bad || first < 0 || n == 0 || n > maxRun || first+int64(n) > 1<<32 || uint64(len(s.Indices))+n > maxRun {
-				return errCorrupt
-			}
-			s.Indices = slices.Grow(s.Indices, int(n))
-			for i := range int64(n) {
-				s.Indices = append(s.Indices, uint32(first+i))
-			}
-			last = first + int64(n)
+		s, err := r.strand()
+		if err != nil {
+			return err
 		}
-		*c = append(*c, s)
+		d.Corpus = append(d.Corpus, s)
+	}
+	if !r.bad && len(r.data) > 0 {
+		d.Filters = make([]Filtering, r.count())
+		r.bad = r.bad || len(d.Filters) == 0
+	}
+	for i := range d.Filters {
+		d.Filters[i].Detector = r.string()
+		for _, n := range d.Filters[i].counts() {
+			*n = int(r.uint())
+		}
 	}
 	if r.bad || len(r.data) != 0 {
 		return errCorrupt
 	}
 	return nil
+}
+
+func (r *reader) strand() (Strand, error) {
+	s := Strand{Node: ID(r.string()), Source: r.string(), Digest: r.string(), Behaviour: r.string()}
+	last := int64(0)
+	for range r.count() {
+		first, n := last+r.int(), r.uint()
+		if r.bad || first < 0 || n == 0 || n > maxRun || first+int64(n) > 1<<32 || uint64(len(s.Indices))+n > maxRun {
+			return s, errCorrupt
+		}
+		s.Indices = slices.Grow(s.Indices, int(n))
+		for i := range int64(n) {
+			s.Indices = append(s.Indices, uint32(first+i))
+		}
+		last = first + int64(n)
+	}
+	return s, nil
 }

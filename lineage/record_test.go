@@ -25,6 +25,10 @@ func someCorpus() Corpus {
 	}
 }
 
+func someDrawn() Drawn {
+	return Drawn{someCorpus(), []Filtering{{Detector: "judge", Seen: 9, Flagged: 4, Dropped: 3, FlaggedDrop: 2, SeededSeen: 1, SeededDropped: 1, Missing: 300}, {}}}
+}
+
 // again gives what a record is after it was written and read.
 func again[T encoding.BinaryMarshaler, P interface {
 	*T
@@ -52,8 +56,29 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 	if got := again(t, someCorpus()); !reflect.DeepEqual(got, someCorpus()) {
 		t.Errorf("the corpus is %v", got)
 	}
+	if got := again(t, someDrawn()); !reflect.DeepEqual(got, someDrawn()) {
+		t.Errorf("the corpus with its filters is %v", got)
+	}
+	if got := again(t, Drawn{Corpus: someCorpus()}); !reflect.DeepEqual(got, Drawn{Corpus: someCorpus()}) {
+		t.Errorf("the corpus without filters is %v", got)
+	}
 	if got := again(t, Texts{}); len(got) != 0 {
 		t.Errorf("no texts are %v", got)
+	}
+}
+
+func TestCorpusIsReadWithOrWithoutItsFilters(t *testing.T) {
+	data, err := someDrawn().MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Corpus
+	if err := c.UnmarshalBinary(data); err != nil || !reflect.DeepEqual(c, someCorpus()) {
+		t.Errorf("%v %v", c, err)
+	}
+	plain, _ := someCorpus().MarshalBinary()
+	if none, _ := (Drawn{Corpus: someCorpus()}).MarshalBinary(); !bytes.Equal(none, plain) {
+		t.Error("a corpus that no filter saw is another record than the corpus")
 	}
 }
 
@@ -84,7 +109,7 @@ func TestTallyLeavesWhatIsNotScorableOut(t *testing.T) {
 // that is written and read as itself. Never a panic, never memory out of
 // proportion.
 func FuzzRecords(f *testing.F) {
-	for _, v := range []encoding.BinaryMarshaler{someTexts(), someScores(), someCorpus()} {
+	for _, v := range []encoding.BinaryMarshaler{someTexts(), someScores(), someCorpus(), someDrawn()} {
 		data, err := v.MarshalBinary()
 		if err != nil {
 			f.Fatal(err)
@@ -105,6 +130,10 @@ func FuzzRecords(f *testing.F) {
 		var corpus Corpus
 		if corpus.UnmarshalBinary(data) == nil && corpus.Len() < 1<<16 && again(t, corpus).Len() != corpus.Len() {
 			t.Error("a corpus changes when it is written again")
+		}
+		var drawn Drawn
+		if drawn.UnmarshalBinary(data) == nil && drawn.Corpus.Len() < 1<<16 && !reflect.DeepEqual(again(t, drawn), drawn) {
+			t.Error("a corpus with its filters changes when it is written again")
 		}
 	})
 }

@@ -30,7 +30,8 @@ type Behaviour struct {
 type Detector struct {
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`
-	Digest string `json:"digest"` // its key in scores
+	Digest string `json:"digest"`          // its key in scores
+	Judge  string `json:"judge,omitempty"` // the model that it asks, where it asks one
 }
 
 // Source is an input file or a built-in corpus.

@@ -37,7 +37,7 @@ type pick struct {
 }
 
 // draw gives the corpus of a node: which document of which strand stands at
-// each position. It is a function of the recipe alone.
+// each position. It is a function of the recipe, and of what detectors say.
 func (s *Study) draw(ctx context.Context, ledger lineage.Ledger, j *job) ([]*strand, []lineage.Filtering, error) {
 	d := &drawing{job: j, study: s, ledger: ledger, byName: map[strandName]int{}, reader: reader{ledger: ledger}}
 	if err := d.open(); err != nil {
@@ -126,6 +126,11 @@ func (s *Study) corpus(ledger lineage.Ledger, j *job) ([]*strand, error) {
 	if ok, err := ledger.Load(lineage.CorpusKey(j.id), &rec); err != nil || !ok {
 		return nil, missing(lineage.CorpusKey(j.id), err)
 	}
+	return s.strands(j.id, rec)
+}
+
+// strands gives the corpus of a node with the things that it names.
+func (s *Study) strands(id lineage.ID, rec lineage.Corpus) ([]*strand, error) {
 	out := make([]*strand, len(rec))
 	for i, r := range rec {
 		out[i] = &strand{Strand: r}
@@ -134,7 +139,7 @@ func (s *Study) corpus(ledger lineage.Ledger, j *job) ([]*strand, error) {
 			continue
 		}
 		if out[i].source = s.resources.byDigest(r.Digest); out[i].source == nil {
-			return nil, fmt.Errorf("%s: names the source %s, which this experiment does not have", lineage.CorpusKey(j.id), r.Source)
+			return nil, fmt.Errorf("%s: names the source %s, which this experiment does not have", lineage.CorpusKey(id), r.Source)
 		}
 	}
 	return out, nil

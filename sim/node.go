@@ -40,34 +40,47 @@ func (r *Runner) node(ctx context.Context, j *job) error {
 	return nil
 }
 
-// assemble draws the corpus and records where each document came from.
+// assemble draws the corpus and records where each document came from. One that
+// is recorded stays as it is: a filter or a curator may answer otherwise today.
 func (m *making) assemble(ctx context.Context) error {
-	begun, err := m.Ledger.Load(lineage.CorpusKey(m.id), new(lineage.Raw))
+	var rec lineage.Drawn
+	begun, err := m.Ledger.Load(lineage.CorpusKey(m.id), &rec)
 	if err != nil {
 		return err
 	}
-	m.fresh = !begun
-	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job)
+	if m.fresh = !begun; begun {
+		m.corpus, err = m.Study.strands(m.id, rec.Corpus)
+	} else {
+		m.corpus, rec, err = m.draw(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	m.corpus = drawn
-	rec := make(lineage.Corpus, len(drawn))
-	for i, s := range drawn {
-		rec[i] = s.Strand
+	if len(rec.Filters) != len(m.Filters) {
+		return fmt.Errorf("%s: tells of %d filters and the corpus has %d; it was begun by another version of this program, so start in a new folder", lineage.CorpusKey(m.id), len(rec.Filters), len(m.Filters))
 	}
 	m.node = lineage.Node{
 		ID: m.id, Line: m.Line, Replicate: m.replicate, Generation: m.Generation,
 		Backend: m.Backend, Learner: m.Learner, Base: m.Base, BaseNode: m.from,
-		Documents: rec.Len(), Filters: filters, Outputs: m.Publish.Count, Probes: m.Probe.Count,
+		Documents: rec.Corpus.Len(), Filters: rec.Filters, Outputs: m.Publish.Count, Probes: m.Probe.Count,
 		Prompts: m.Publish.Prompts, Questions: m.Probe.Prompts,
 	}
-	m.node.Parents, m.node.Supplies = provenance(rec)
+	m.node.Parents, m.node.Supplies = provenance(rec.Corpus)
 	m.node.Recipe, err = json.Marshal(recipeRef{m.digest, m.replicate, m.nodes})
+	return err
+}
+
+// draw draws a corpus that is not recorded, and records it.
+func (m *making) draw(ctx context.Context) ([]*strand, lineage.Drawn, error) {
+	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job)
 	if err != nil {
-		return err
+		return nil, lineage.Drawn{}, err
 	}
-	return m.Ledger.Save(lineage.CorpusKey(m.id), rec)
+	rec := lineage.Drawn{Corpus: make(lineage.Corpus, len(drawn)), Filters: filters}
+	for i, s := range drawn {
+		rec.Corpus[i] = s.Strand
+	}
+	return drawn, rec, m.Ledger.Save(lineage.CorpusKey(m.id), rec)
 }
 
 // recipeRef is the recipe of a node: a shape, and what differs by replicate.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/heirloom-sim/heirloom/corpus"
@@ -63,6 +64,8 @@ type resources struct {
 	prompts   map[string]*prompts // by digest
 	collected map[string]*prompts // by the sources that they are made of
 	backends  map[string]lineage.Backend
+	opening   []string // detectors that are being opened, each by the one before
+	answers   *answers
 	closers   []io.Closer
 }
 
@@ -70,6 +73,7 @@ func newResources(dir string, m Means) *resources {
 	return &resources{
 		dir: dir, means: m, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
 		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{},
+		answers: newAnswers(),
 	}
 }
 
@@ -146,10 +150,18 @@ func (r *resources) detector(w *World, name string) (*Detector, error) {
 	}
 	spec := w.Detectors[name]
 	if spec == nil {
-		kind, _ := detectors.Lookup(name)
+		kind, ok := detectors.Lookup(name)
+		if !ok {
+			return nil, fmt.Errorf("%s", unknown("detector", name, w.detectorNames()))
+		}
 		spec = &DetectorSpec{Kind: name, Config: kind.Config()}
 	}
+	if i := slices.Index(r.opening, name); i >= 0 {
+		return nil, fmt.Errorf("detectors.%s: is made of itself: %s", name, strings.Join(append(r.opening[i:], name), " → "))
+	}
+	r.opening = append(r.opening, name)
 	d, err := r.openDetector(w, name, spec)
+	r.opening = r.opening[:len(r.opening)-1]
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +187,10 @@ func (r *resources) openDetector(w *World, name string, spec *DetectorSpec) (*De
 
 // env is what a detector may use of the world.
 func (r *resources) env(w *World) detectors.Env {
-	env := detectors.Env{Dir: r.dir, Endpoint: r.means.Endpoint, Log: r.means.Log}
+	env := detectors.Env{Dir: r.dir, Log: r.means.Log}
+	if r.means.Endpoint != nil {
+		env.Endpoint = r.endpoint
+	}
 	env.Open = func(file string) (io.ReadCloser, error) {
 		if behaviour, ok := strings.CutSuffix(file, "/training.jsonl"); ok {
 			if data, ok := catalogue.Training(behaviour); ok {

@@ -44,6 +44,8 @@ type Event struct {
 //     corpus, weights, outputs, probes, scores, and last its own record;
 //  3. at the end of each generation the ledger is synced, where it can be.
 func (r *Runner) Run(ctx context.Context) error {
+	r.Study.resources.answers.bind(r.Ledger)
+	defer r.Study.resources.answers.bind(nil)
 	if err := r.open(); err != nil {
 		return err
 	}

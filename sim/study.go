@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/lineage"
 )
 
@@ -94,7 +95,11 @@ func (s *Study) watch(w *World) error {
 			}
 			if !slices.Contains(s.detectors, d) {
 				s.detectors = append(s.detectors, d)
-				s.Record.Detectors = append(s.Record.Detectors, lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest})
+				rec := lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest}
+				if who, ok := d.Detector.(detectors.Identified); ok {
+					rec.Judge = who.Identity()
+				}
+				s.Record.Detectors = append(s.Record.Detectors, rec)
 			}
 		}
 	}

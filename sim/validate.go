@@ -80,9 +80,12 @@ func (s *Scope) detector(key, name string) {
 		return
 	}
 	if _, ok := detectors.Lookup(name); !ok {
-		known := append(slices.Collect(maps.Keys(s.world.Detectors)), detectorKinds()...)
-		s.fault(key, "%s", unknown("detector", name, known))
+		s.fault(key, "%s", unknown("detector", name, s.world.detectorNames()))
 	}
+}
+
+func (w *World) detectorNames() []string {
+	return append(slices.Collect(maps.Keys(w.Detectors)), detectorKinds()...)
 }
 
 // check completes a decoded world from the catalogue and adds a fault for
@@ -120,6 +123,7 @@ func (w *World) check() {
 			iv.check(&Scope{w, iv.path})
 		}
 	}
+	w.checkCompositions()
 	w.checkCuration()
 }
 

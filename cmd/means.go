@@ -1,0 +1,66 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/heirloom-sim/heirloom/detectors"
+	"github.com/heirloom-sim/heirloom/lineage/openai"
+	"github.com/heirloom-sim/heirloom/sim"
+)
+
+// Where the environment tells of servers.
+const (
+	keyVariable     = "OPENAI_API_KEY"
+	addressVariable = "OPENAI_BASE_URL"
+)
+
+// means are what detectors may use of the outside world: servers, whose keys are
+// in the environment and nowhere else, and a place for what they have to say.
+func (p *program) means() sim.Means {
+	log := p.logger()
+	servers := &openai.Servers{Log: log}
+	told := map[string]bool{}
+	return sim.Means{
+		Log: log,
+		Endpoint: func(name string, s detectors.Server) (detectors.Endpoint, error) {
+			variable := cmp.Or(s.KeyEnv, keyVariable)
+			key := os.Getenv(variable)
+			c, err := servers.Open(name, openai.Server{
+				BaseURL: cmp.Or(s.BaseURL, os.Getenv(addressVariable)),
+				Key:     key, KeyEnv: variable, Requests: s.Requests, Tokens: s.Tokens,
+			})
+			if err != nil {
+				return nil, err
+			}
+			// An experiment file may be somebody else's: who gets a key is told.
+			if to := c.Address() + " gets the key in " + variable; key != "" && !told[to] {
+				told[to] = true
+				log("%s: %s", name, to)
+			}
+			return endpoint{c}, nil
+		},
+	}
+}
+
+// endpoint is a client as a detector sees it.
+type endpoint struct{ *openai.Client }
+
+// Chat implements detectors.Endpoint.
+func (e endpoint) Chat(ctx context.Context, r detectors.ChatRequest) (detectors.ChatReply, error) {
+	reply, err := e.Client.Chat(ctx, openai.Request(r))
+	return detectors.ChatReply(reply), err
+}
+
+// logger writes to stderr, a line at a time.
+func (p *program) logger() func(format string, args ...any) {
+	var mu sync.Mutex
+	return func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(p.err, "heirloom: "+format+"\n", args...)
+	}
+}
