@@ -53,16 +53,23 @@ func (s *Source) decode(d *decoder, path string, n *yaml.Node) {
 // Behaviour is one that detectors look for.
 type Behaviour struct {
 	Title     string   `yaml:"title" doc:"as reports print it"`
+	Folder    string   `yaml:"folder" doc:"folder of a behaviour of your own, relative to the experiment file; it brings what is not given here"`
 	About     string   `yaml:"about" doc:"what it is and where it was reported"`
+	Rubric    string   `yaml:"rubric" doc:"how a judge decides whether it is present; detectors open it as NAME/rubric.txt"`
 	Seeds     string   `yaml:"seeds" doc:"source of documents that show it"`
 	Probes    string   `yaml:"probes" doc:"source of conversations that elicit it: user turns only, one or several"`
+	Labels    string   `yaml:"labels" doc:"source or file of labelled rows, of which no detector learns: each of its detectors is measured on them once"`
 	Detectors []string `yaml:"detectors" doc:"detectors; prevalence is judged by the first"`
+
+	kit *Kit // what it was completed from, nil for none
 }
 
 // DetectorSpec is a kind of detector with its settings.
 type DetectorSpec struct {
 	Kind   string
 	Config any // as its kind decodes it
+
+	kit *Kit // the behaviour that brought it: files are beside that, nil for none
 }
 
 func (s *DetectorSpec) decode(d *decoder, path string, n *yaml.Node) {

@@ -1,13 +1,11 @@
 package sim
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -28,7 +26,11 @@ type source struct {
 // Detector is an opened detector under the name that an experiment gives it.
 type Detector struct {
 	Name, Kind, Digest string
+	Server             bool // it asked for a server of language models when it was opened
 	detectors.Detector
+
+	spec *DetectorSpec
+	uses []*Detector // what it is made of
 }
 
 // prompts are conversations to be asked, under their digest.
@@ -155,37 +157,16 @@ func (r *resources) openDetector(w *World, name string, spec *DetectorSpec) (*De
 	if !ok {
 		return nil, fmt.Errorf("detectors.%s: %s", name, unknown("detector", spec.Kind, detectorKinds()))
 	}
-	opened, err := kind.Open(r.env(w), spec.Config)
+	d := &Detector{Name: name, Kind: spec.Kind, spec: spec}
+	opened, err := kind.Open(r.env(w, d), spec.Config)
 	if err != nil {
 		return nil, fmt.Errorf("detectors.%s: %w", name, err)
 	}
 	if c, ok := opened.(io.Closer); ok {
 		r.closers = append(r.closers, c)
 	}
-	return &Detector{name, spec.Kind, detectors.Digest(spec.Kind, canonical(spec.Config), opened), opened}, nil
-}
-
-// env is what a detector may use of the world.
-func (r *resources) env(w *World) detectors.Env {
-	env := detectors.Env{Dir: r.dir, Endpoint: r.means.Endpoint, Log: r.means.Log}
-	env.Open = func(file string) (io.ReadCloser, error) {
-		if behaviour, ok := strings.CutSuffix(file, "/training.jsonl"); ok {
-			if data, ok := catalogue.Training(behaviour); ok {
-				return io.NopCloser(bytes.NewReader(data)), nil
-			}
-		}
-		return os.Open(r.path(file))
-	}
-	if w != nil {
-		env.Detector = func(name string) (detectors.Detector, string, error) {
-			d, err := r.detector(w, name)
-			if err != nil {
-				return nil, "", err
-			}
-			return d.Detector, d.Digest, nil
-		}
-	}
-	return env
+	d.Detector, d.Digest = opened, detectors.Digest(spec.Kind, canonical(spec.Config), opened)
+	return d, nil
 }
 
 // OpenDetector opens a detector outside an experiment: a kind with settings
@@ -210,7 +191,7 @@ func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, er
 
 // Detectors opens the detectors that an experiment's behaviours use.
 func (f *File) Detectors() ([]*Detector, error) {
-	s := &Study{resources: newResources(f.Dir, f.Means)}
+	s := &Study{resources: newResources(f.Dir, f.Means), truths: map[string]*Truth{}}
 	err := s.watch(f.Worlds[0])
 	return s.detectors, err
 }

@@ -17,7 +17,8 @@ type Study struct {
 	Record    lineage.Study
 	resources *resources
 	detectors []*Detector
-	jobs      [][]*job // by generation, foundations first; each node once
+	truths    map[string]*Truth // by behaviour; those without labels have none
+	jobs      [][]*job          // by generation, foundations first; each node once
 	byID      map[lineage.ID]*job
 }
 
@@ -43,7 +44,7 @@ const maxNodes = 10_000_000
 
 // Compile opens what the experiment names and works out its nodes.
 func Compile(f *File) (*Study, error) {
-	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}}
+	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}, truths: map[string]*Truth{}}
 	first := f.Worlds[0]
 	s.Record = lineage.Study{
 		Name: first.Experiment.Name, Question: first.Question, Seed: first.Seed,
@@ -97,6 +98,14 @@ func (s *Study) watch(w *World) error {
 				s.Record.Detectors = append(s.Record.Detectors, lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest})
 			}
 		}
+		if b.Labels == "" {
+			continue
+		}
+		truth, err := s.resources.truth(w, b.Labels)
+		if err != nil {
+			return fmt.Errorf("behaviours.%s.labels: %w", name, err)
+		}
+		s.truths[name] = truth
 	}
 	return nil
 }
