@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/heirloom-sim/heirloom/corpus"
@@ -187,6 +190,43 @@ func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, er
 		return nil, err
 	}
 	return newResources(dir, m).openDetector(nil, kind, spec)
+}
+
+// Close releases what the detector and those that it is made of hold.
+func (d *Detector) Close() error {
+	var all []error
+	for _, part := range d.uses {
+		all = append(all, part.Close())
+	}
+	if c, ok := d.Detector.(io.Closer); ok {
+		all = append(all, c.Close())
+	}
+	return errors.Join(all...)
+}
+
+// Detector opens one detector of an experiment by name, or a kind with its defaults.
+func (f *File) Detector(name string) (*Detector, error) {
+	w := f.Worlds[0]
+	if w.Detectors[name] == nil {
+		if _, ok := detectors.Lookup(name); !ok {
+			known := append(slices.Collect(maps.Keys(w.Detectors)), detectorKinds()...)
+			return nil, &Invalid{[]Fault{{File: f.Name, Path: "detectors", Message: unknown("detector", name, known)}}}
+		}
+	}
+	return newResources(f.Dir, f.Means).detector(w, name)
+}
+
+// CatalogueDetector opens a detector that a behaviour of the catalogue brings; ok is
+// false where none has the name.
+func CatalogueDetector(name string, m Means) (d *Detector, ok bool, err error) {
+	for _, behaviour := range catalogue.Behaviours() {
+		k := catalogueKit(behaviour, new(faults))
+		if k.Instruments[name] != nil {
+			d, err = newResources("", m).detector(k.world(), name)
+			return d, true, err
+		}
+	}
+	return nil, false, nil
 }
 
 // Detectors opens the detectors that an experiment's behaviours use.

@@ -68,7 +68,7 @@ func Compile(f *File) (*Study, error) {
 		s.Record.Sources = append(s.Record.Sources, lineage.Source{Name: src.name, Documents: src.Len(), Digest: src.digest})
 	}
 	slices.SortFunc(s.Record.Sources, func(a, b lineage.Source) int { return strings.Compare(a.Name+a.Digest, b.Name+b.Digest) })
-	s.Record.Digest = s.digest()
+	s.Record.Digest = recordDigest(s.Record)
 	return s, nil
 }
 
@@ -217,9 +217,10 @@ func equalNodes(a, b lineage.Arm) bool {
 	})
 }
 
-// digest names the study by everything that its record says.
-func (s *Study) digest() string {
-	data, err := json.Marshal(s.Record)
+// recordDigest names a study by everything that its record says beside its digest.
+func recordDigest(record lineage.Study) string {
+	record.Digest = ""
+	data, err := json.Marshal(record)
 	if err != nil {
 		panic("sim: the record of a study: " + err.Error())
 	}
