@@ -21,6 +21,13 @@ func reorder(app *cli.App, args []string) []string {
 	if c == nil {
 		return args
 	}
+	for at+1 < len(args) {
+		sub := subcommand(c, args[at+1])
+		if sub == nil {
+			break
+		}
+		c, at = sub, at+1
+	}
 	valued := map[string]bool{}
 	for _, f := range c.Flags {
 		if d, ok := f.(cli.DocGenerationFlag); ok && d.TakesValue() {
@@ -48,4 +55,13 @@ func reorder(app *cli.App, args []string) []string {
 		}
 	}
 	return append(append(append([]string(nil), args[:at+1]...), flags...), rest...)
+}
+
+func subcommand(c *cli.Command, name string) *cli.Command {
+	for _, sub := range c.Subcommands {
+		if sub.HasName(name) {
+			return sub
+		}
+	}
+	return nil
 }

@@ -122,14 +122,21 @@ func (p *program) app() *cli.App {
 		},
 		Commands: []*cli.Command{
 			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(),
+			p.detector(), p.score(), p.behaviours(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}
-	for _, c := range app.Commands {
-		c.OnUsageError = app.OnUsageError
-		c.UseShortOptionHandling = true
-	}
+	strict(app.Commands, app.OnUsageError)
 	return app
+}
+
+// strict has commands of every depth answer a wrong flag alike.
+func strict(commands []*cli.Command, answer cli.OnUsageErrorFunc) {
+	for _, c := range commands {
+		c.OnUsageError = answer
+		c.UseShortOptionHandling = true
+		strict(c.Subcommands, answer)
+	}
 }
 
 // printable passes text on with control characters made visible, so that

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -84,6 +85,30 @@ func (s *DetectorSpec) decode(d *decoder, path string, n *yaml.Node) {
 	}
 	s.Config = kind.Config()
 	d.into(path, rest, s.Config)
+}
+
+// server tells whether the settings name a server of language models.
+func (s *DetectorSpec) server() bool {
+	return holds(reflect.TypeOf(s.Config), reflect.TypeFor[detectors.Server]())
+}
+
+// holds tells whether a type is, points at, or has a field of another.
+func holds(t, what reflect.Type) bool {
+	for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return false
+	}
+	if t == what {
+		return true
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Type != t && holds(f.Type, what) {
+			return true
+		}
+	}
+	return false
 }
 
 func detectorKinds() (names []string) {

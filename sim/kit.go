@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -197,7 +198,9 @@ func (k *Kit) training() ([]byte, error) {
 
 // Opened is a detector of a behaviour, or why it cannot be opened.
 type Opened struct {
-	Name string
+	Name, Kind string
+	Config     any  // its settings
+	Server     bool // it needs a server of language models
 	*Detector
 	Err error
 }
@@ -207,11 +210,37 @@ type Opened struct {
 func (k *Kit) Open(m Means) (all []Opened, close func() error) {
 	w := k.world()
 	r := newResources(k.Folder, m)
-	for _, name := range k.Detectors {
-		d, err := r.detector(w, name)
-		all = append(all, Opened{name, d, err})
+	for _, o := range k.Instrumented() {
+		if o.Detector, o.Err = r.detector(w, o.Name); o.Err == nil {
+			o.Server = o.Detector.Server
+		}
+		all = append(all, o)
 	}
 	return all, r.Close
+}
+
+// Instrumented lists the detectors that the behaviour names without opening them.
+func (k *Kit) Instrumented() (all []Opened) {
+	for _, name := range k.Detectors {
+		spec := k.Instruments[name]
+		if spec == nil {
+			kind, _ := detectors.Lookup(name)
+			spec = &DetectorSpec{Kind: name, Config: kind.Config()}
+		}
+		all = append(all, Opened{Name: name, Kind: spec.Kind, Config: spec.Config, Server: spec.server()})
+	}
+	return all
+}
+
+// Settings are those of the detector as JSON, named as an experiment names them.
+func (o Opened) Settings() []byte { return canonical(o.Config) }
+
+// Truth is the behaviour's labelled rows, nil where it has none.
+func (k *Kit) Truth() (*Truth, error) {
+	if !k.has("labelled") {
+		return nil, nil
+	}
+	return ReadTruth(bytes.NewReader(k.files["labelled"]), strings.TrimPrefix(k.path("labelled"), "catalogue "), detectors.Fields{}, false)
 }
 
 // world is an experiment that has nothing but the behaviour.

@@ -43,11 +43,12 @@ type Drawn struct {
 // neighbours tell nothing of each other. absent is the number of models that do not
 // exist yet.
 func (d Drawing) Draw(l lineage.Ledger, study lineage.Study) (rows []Drawn, absent int, err error) {
-	wanted, err := d.check(study)
-	if err != nil {
+	if err := d.Check(study); err != nil {
 		return nil, 0, err
 	}
-	nodes, absent, err := nodesOf(l, study, wanted)
+	nodes, absent, err := nodesOf(l, study, func(arm, line string) bool {
+		return (len(d.Arms) == 0 || slices.Contains(d.Arms, arm)) && (len(d.Lines) == 0 || slices.Contains(d.Lines, line))
+	})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -80,8 +81,8 @@ func (d Drawing) Draw(l lineage.Ledger, study lineage.Study) (rows []Drawn, abse
 	return rows, absent, nil
 }
 
-// check gives the arms and lines that are drawn from.
-func (d Drawing) check(study lineage.Study) (wanted func(arm, line string) bool, err error) {
+// Check tells everything that the study does not have of what is to be drawn from.
+func (d Drawing) Check(study lineage.Study) error {
 	var behaviours, arms []string
 	for _, b := range study.Behaviours {
 		behaviours = append(behaviours, b.Name)
@@ -106,9 +107,7 @@ func (d Drawing) check(study lineage.Study) (wanted func(arm, line string) bool,
 	if d.PerGeneration < 1 {
 		faults = append(faults, fmt.Errorf("%d texts a generation are less than 1", d.PerGeneration))
 	}
-	return func(arm, line string) bool {
-		return (len(d.Arms) == 0 || slices.Contains(d.Arms, arm)) && (len(d.Lines) == 0 || slices.Contains(d.Lines, line))
-	}, errors.Join(faults...)
+	return errors.Join(faults...)
 }
 
 // generation draws from the nodes of one generation.

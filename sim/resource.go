@@ -29,7 +29,7 @@ type source struct {
 // Detector is an opened detector under the name that an experiment gives it.
 type Detector struct {
 	Name, Kind, Digest string
-	Server             bool // it asked for a server of language models when it was opened
+	Server             bool // it needs a server of language models, or something that it is made of does
 	detectors.Detector
 
 	spec *DetectorSpec
@@ -160,7 +160,7 @@ func (r *resources) openDetector(w *World, name string, spec *DetectorSpec) (*De
 	if !ok {
 		return nil, fmt.Errorf("detectors.%s: %s", name, unknown("detector", spec.Kind, detectorKinds()))
 	}
-	d := &Detector{Name: name, Kind: spec.Kind, spec: spec}
+	d := &Detector{Name: name, Kind: spec.Kind, Server: spec.server(), spec: spec}
 	opened, err := kind.Open(r.env(w, d), spec.Config)
 	if err != nil {
 		return nil, fmt.Errorf("detectors.%s: %w", name, err)
