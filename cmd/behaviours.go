@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/sim"
 	"github.com/heirloom-sim/heirloom/sim/catalogue"
@@ -92,17 +93,14 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 type quality struct {
 	Name        string               `json:"name"`
 	Kind        string               `json:"kind"`
-	Settings    raw                  `json:"settings"`
+	Settings    map[string]any       `json:"settings,omitempty"`
 	Digest      string               `json:"digest,omitempty"`
 	Server      bool                 `json:"server"`
 	Calibration *lineage.Calibration `json:"calibration,omitempty"`
 	All         *lineage.Confusion   `json:"all,omitempty"`
 	Unknown     string               `json:"unknown,omitempty"` // why it is not measured
+	Trained     string               `json:"trained,omitempty"` // how it does on what it learned from, cross-validated
 }
-
-type raw []byte
-
-func (r raw) MarshalJSON() ([]byte, error) { return r, nil }
 
 // qualities opens and measures the detectors of a behaviour. Those that need a server
 // are not asked.
@@ -129,6 +127,12 @@ func qualities(c *cli.Context, k *sim.Kit) ([]quality, error) {
 				return nil, err
 			}
 			q.Digest, q.Calibration, q.All = o.Detector.Digest, &got, &over
+		}
+		if o.Err == nil {
+			if own, ok := o.Detector.Detector.(detectors.Qualified); ok {
+				v := own.Quality()
+				q.Trained = fmt.Sprintf("n = %d, %d positive, AUC %.3f, sensitivity %.3f, specificity %.3f (%s)", v.N, v.Positives, v.AUC, v.Sensitivity, v.Specificity, v.Method)
+			}
 		}
 		all = append(all, q)
 	}

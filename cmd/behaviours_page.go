@@ -105,6 +105,9 @@ func (w *page) detectors(measured []quality) error {
 	w.head("Detectors; the first judges prevalence")
 	for _, q := range measured {
 		w.wrapped("  ", q.Name+": "+setting(q))
+		if q.Trained != "" {
+			w.wrapped("    ", "on what it learned from: "+q.Trained)
+		}
 		if q.Unknown != "" {
 			w.wrapped("    ", q.Unknown)
 			continue
@@ -126,16 +129,10 @@ func (w *page) detectors(measured []quality) error {
 
 // setting is a detector as the experiment file writes it; long lists are cut.
 func setting(q quality) string {
-	var settings map[string]any
-	if json.Unmarshal(q.Settings, &settings) != nil {
-		return q.Kind
-	}
 	text := "kind " + q.Kind
-	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		v, _ := json.Marshal(settings[key])
-		if s := string(v); s != "null" && s != `""` && s != "[]" && s != "0" && s != "false" {
-			text += ", " + key + " " + clipped(s, 200)
-		}
+	for _, key := range slices.Sorted(maps.Keys(q.Settings)) {
+		v, _ := json.Marshal(q.Settings[key])
+		text += ", " + key + " " + clipped(string(v), 200)
 	}
 	return text
 }

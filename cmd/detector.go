@@ -60,12 +60,23 @@ func openDetector(c *cli.Context, name string, m sim.Means) (*sim.Detector, erro
 		f.Means = m
 		return f.Detector(name)
 	}
-	if _, kind := detectors.Lookup(name); !kind && len(settings) == 0 {
-		if d, ok, err := sim.CatalogueDetector(name, m); ok {
-			return d, err
-		}
+	if _, kind := detectors.Lookup(name); kind {
+		return sim.OpenDetector(name, ".", settings, m)
 	}
-	return sim.OpenDetector(name, ".", settings, m)
+	brought := sim.CatalogueDetectors()
+	switch {
+	case !slices.Contains(brought, name):
+		var kinds []string
+		for _, k := range detectors.Kinds() {
+			kinds = append(kinds, k.Name)
+		}
+		return nil, usage("there is no detector %q; kinds are %s, and behaviours of the catalogue bring %s; one of an experiment needs --experiment FILE",
+			name, strings.Join(kinds, ", "), strings.Join(brought, ", "))
+	case len(settings) > 0:
+		return nil, usage("--set: the detector %s of the catalogue comes with its settings; name a kind to give your own", name)
+	}
+	d, _, err := sim.CatalogueDetector(name, m)
+	return d, err
 }
 
 // write opens the ledger of a finished or interrupted run for writing, with the study

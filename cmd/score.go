@@ -81,8 +81,10 @@ func (p *program) rescore(c *cli.Context, where folder, ledger *store.Store, stu
 	if err := p.agreeToPrice(c, d, work); err != nil {
 		return err
 	}
-	if err := p.runScoring(c, job, work); err != nil {
-		return err
+	if work.Texts > 0 {
+		if err := p.runScoring(c, job, work); err != nil {
+			return err
+		}
 	}
 	if err := p.calibrateScored(c.Context, ledger, of, d); err != nil {
 		return err

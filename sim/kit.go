@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -232,8 +234,18 @@ func (k *Kit) Instrumented() (all []Opened) {
 	return all
 }
 
-// Settings are those of the detector as JSON, named as an experiment names them.
-func (o Opened) Settings() []byte { return canonical(o.Config) }
+// Settings are those of the detector that are not its kind's own, by the names that an
+// experiment gives them.
+func (o Opened) Settings() map[string]any {
+	kind, ok := detectors.Lookup(o.Kind)
+	if !ok {
+		return nil
+	}
+	is, _ := plain(reflect.ValueOf(o.Config)).(map[string]any)
+	usual, _ := plain(reflect.ValueOf(kind.Config())).(map[string]any)
+	maps.DeleteFunc(is, func(key string, v any) bool { return reflect.DeepEqual(v, usual[key]) })
+	return is
+}
 
 // Truth is the behaviour's labelled rows, nil where it has none.
 func (k *Kit) Truth() (*Truth, error) {

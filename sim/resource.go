@@ -229,6 +229,17 @@ func CatalogueDetector(name string, m Means) (d *Detector, ok bool, err error) {
 	return nil, false, nil
 }
 
+// CatalogueDetectors lists the detectors that behaviours of the catalogue bring.
+func CatalogueDetectors() (names []string) {
+	for _, behaviour := range catalogue.Behaviours() {
+		for name := range catalogueKit(behaviour, new(faults)).Instruments {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Detectors opens the detectors that an experiment's behaviours use.
 func (f *File) Detectors() ([]*Detector, error) {
 	s := &Study{resources: newResources(f.Dir, f.Means), truths: map[string]*Truth{}}

@@ -55,7 +55,7 @@ func (s *Scope) behaviour(key, name string) {
 
 // seeded asks that a behaviour has seed documents.
 func (s *Scope) seeded(key, name string) {
-	if b := s.world.Behaviours[name]; b != nil && b.Seeds == "" {
+	if b := s.world.Behaviours[name]; b != nil && b.Seeds == "" && !b.lost() {
 		s.fault(key, "%q has no seed documents; give behaviours.%s.seeds a source", name, name)
 	}
 }
@@ -105,7 +105,9 @@ func (w *World) check() {
 			w.Behaviours[name] = b
 		}
 		w.completeBehaviour(name, b)
-		b.check(&Scope{w, join("behaviours", name)})
+		if !b.lost() {
+			b.check(&Scope{w, join("behaviours", name)})
+		}
 	}
 	if len(w.Behaviours) == 0 {
 		s.fault("behaviours", "there is nothing to watch; name a behaviour, such as behaviours: {trauma-narrative: {}}")
@@ -148,6 +150,10 @@ func (w *World) completeBehaviour(name string, b *Behaviour) {
 	}
 	b.Title = or(b.Title, name)
 }
+
+// lost tells whether the folder of a behaviour is not there: what else is missing
+// follows from that.
+func (b *Behaviour) lost() bool { return b.Folder != "" && b.kit == nil }
 
 // bring makes a text of a behaviour's folder a source, unless the experiment has one
 // of that name. Those of the catalogue are sources already.
@@ -206,6 +212,9 @@ func (b *Behaviour) check(s *Scope) {
 	s.optionalSource("probes", b.Probes)
 	if len(b.Detectors) == 0 {
 		s.fault("detectors", "a behaviour needs a detector; name one, such as detectors: [trauma-narrative]")
+	}
+	if b.kit != nil && slices.Equal(b.Detectors, b.kit.Detectors) {
+		return // checked where they stand
 	}
 	for i, name := range b.Detectors {
 		s.detector(fmt.Sprintf("detectors[%d]", i), name)
