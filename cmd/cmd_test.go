@@ -17,6 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // interrupt and kill a real process.
 func TestMain(m *testing.M) {
 	if os.Getenv("HEIRLOOM_TEST_MAIN") == "1" {
+		registerTestServer()
 		Main()
 	}
 	os.Exit(m.Run())

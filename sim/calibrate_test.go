@@ -192,7 +192,7 @@ func TestRowsThatAPartLearnedFromAreLeftOut(t *testing.T) {
 func TestWhatNeedsAServerIsKnownAndPriced(t *testing.T) {
 	dir := slotDir(t, 20, 10)
 	writeFile(t, dir, "one.jsonl", `{"messages":[{"role":"user","content":"speak"}]}`+"\n")
-	s := compiled(t, dir, slot+slotLines, Override{"sources.one.file", "one.jsonl"}, Override{"line.publish", "{prompts: one, size: 20}"})
+	s := compiled(t, dir, slot+slotLines, Override{"sources.one.file", "one.jsonl"}, Override{"lines.main.publish", "{prompts: one, size: 20}"})
 	l := ran(t, s, 1)
 	judge, err := OpenDetector("test-judge", dir, nil, Means{})
 	if err != nil {
