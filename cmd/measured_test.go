@@ -143,6 +143,24 @@ func TestBehavioursAreExplained(t *testing.T) {
 	says(t, exitInvalid, []string{"seeds.jsonl:1:1: has no messages", "seeds.jsonl:2:1: the row is not a JSON object"}, "behaviours", own)
 }
 
+// What docs/behaviours.md shows is a behaviour that opens.
+func TestTheDocumentedBehaviourOpens(t *testing.T) {
+	doc := string(must(os.ReadFile(filepath.Join("..", "docs", "behaviours.md"))))
+	folder := filepath.Join(t.TempDir(), "vanity")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(folder, "behaviour.yaml"), []byte(blocks(doc, "yaml")[1]), 0o600)
+	for file, text := range map[string]string{"seeds": "I am brilliant, if I may say so", "neutral": "your question is a good one"} {
+		var rows strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&rows, `{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"%s, number %d"}]}`+"\n", text, i)
+		}
+		os.WriteFile(filepath.Join(folder, file+".jsonl"), []byte(rows.String()), 0o600)
+	}
+	says(t, exitDone, []string{"vanity: Vanity", "my own notes, spring (small-7b)", "vanity-words: kind lexicon", "on what it learned from"}, "behaviours", folder)
+}
+
 func TestTheExperimentOfEveryBehaviourPlansAndOneRuns(t *testing.T) {
 	dir := t.TempDir()
 	own := ownBehaviour(t, dir)
