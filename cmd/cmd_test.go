@@ -20,7 +20,11 @@ func TestMain(m *testing.M) {
 		registerTestServer()
 		Main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if made.dir != "" {
+		os.RemoveAll(made.dir)
+	}
+	os.Exit(code)
 }
 
 // heirloom runs the program in process.
