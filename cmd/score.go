@@ -125,11 +125,20 @@ func (p *program) agreeToPrice(c *cli.Context, d *sim.Detector, w sim.Work) erro
 		return usage("score would send up to %d requests; add --yes to go on without being asked", w.Requests)
 	}
 	fmt.Fprint(p.err, "go on? [y/N] ")
-	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil || answer != "y" && answer != "yes" {
-		return usage("nothing was asked")
+	answer := make(chan string, 1)
+	go func() { // a read cannot be interrupted; the process ends with it pending
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-c.Context.Done():
+		return fault{exitInterrupted, errors.New("interrupted; nothing was asked of the server, and nothing was scored")}
+	case line := <-answer:
+		if line != "y" && line != "yes" {
+			return usage("nothing was asked of the server, and nothing was scored")
+		}
+		return nil
 	}
-	return nil
 }
 
 // runScoring scores with progress: a bar on a terminal, tenths elsewhere.

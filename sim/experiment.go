@@ -89,22 +89,22 @@ func (s *DetectorSpec) decode(d *decoder, path string, n *yaml.Node) {
 
 // server tells whether the settings name a server of language models.
 func (s *DetectorSpec) server() bool {
-	return holds(reflect.TypeOf(s.Config), reflect.TypeFor[detectors.Server]())
+	return holds(reflect.TypeOf(s.Config), reflect.TypeFor[detectors.Server](), 8)
 }
 
-// holds tells whether a type is, points at, or has a field of another.
-func holds(t, what reflect.Type) bool {
+// holds tells whether a type is, points at, or has a field of another, at most so deep.
+func holds(t, what reflect.Type, depth int) bool {
 	for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
 		t = t.Elem()
 	}
-	if t == nil || t.Kind() != reflect.Struct {
+	if t == nil || t.Kind() != reflect.Struct || depth == 0 {
 		return false
 	}
 	if t == what {
 		return true
 	}
 	for i := range t.NumField() {
-		if f := t.Field(i); f.Type != t && holds(f.Type, what) {
+		if holds(t.Field(i).Type, what, depth-1) {
 			return true
 		}
 	}
