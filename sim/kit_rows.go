@@ -21,13 +21,16 @@ type Row struct {
 	Format   string // of probes
 }
 
-// rowKeys are what a row of each file may have.
+// rowKeys are what a row of each file may have, beside what only people read: an id, a
+// note, and in the catalogue which part of a behaviour a row shows.
 var rowKeys = map[string][]string{
-	"seeds":    {"messages", "id", "note", "slots"},
-	"neutral":  {"messages", "id", "note"},
-	"probes":   {"messages", "id", "note", "context", "format"},
-	"labelled": {"messages", "id", "note", "context", "label"},
+	"seeds":    {"messages"},
+	"neutral":  {"messages"},
+	"probes":   {"messages", "context", "format"},
+	"labelled": {"messages", "context", "label"},
 }
+
+var rowNotes = []string{"id", "note", "slots", "narrow"}
 
 var (
 	rowContexts = []string{"near", "far"}
@@ -72,8 +75,8 @@ func readRow(file string, raw []byte) (row Row, err error) {
 		return row, fmt.Errorf("the row is not a JSON object: %v", err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if !slices.Contains(rowKeys[file], key) {
-			return row, fmt.Errorf("%s", unknown("key", key, rowKeys[file]))
+		if !slices.Contains(rowKeys[file], key) && !slices.Contains(rowNotes, key) {
+			return row, fmt.Errorf("%s", unknown("key", key, append(rowNotes, rowKeys[file]...)))
 		}
 	}
 	if row.Messages, err = readMessages(keys["messages"]); err != nil {
@@ -156,17 +159,34 @@ func word(raw json.RawMessage, key string, known []string, into *string) error {
 // checkLeaks refuses labelled rows that a classifier of the behaviour learns from:
 // they are there to measure it.
 func (k *Kit) checkLeaks(found *faults) {
-	taught := map[string]string{}
+	k.taught(dialogue, func(row Row, where string) {
+		found.add(Fault{File: k.path("labelled"), Line: row.Line, Column: 1, Message: "also stands in " + where + ", of which a classifier learns; labelled rows measure detectors, so none may learn from them"})
+	})
+}
+
+// taught goes over the labelled rows of which the same, as a function of a row gives it,
+// stands among the seeds or the neutral texts.
+func (k *Kit) taught(of func(Row) string, each func(row Row, where string)) {
+	known := map[string]string{}
 	for _, file := range []string{"seeds", "neutral"} {
 		for _, row := range k.Texts[file] {
-			taught[answer(row)] = fmt.Sprintf("%s.jsonl:%d", file, row.Line)
+			known[of(row)] = fmt.Sprintf("%s.jsonl:%d", file, row.Line)
 		}
 	}
 	for _, row := range k.Texts["labelled"] {
-		if where, ok := taught[answer(row)]; ok {
-			found.add(Fault{File: k.path("labelled"), Line: row.Line, Column: 1, Message: "the answer also stands in " + where + ", of which a classifier learns; labelled rows measure detectors, so none may learn from them"})
+		if where, ok := known[of(row)]; ok {
+			each(row, where)
 		}
 	}
+}
+
+// dialogue is a whole conversation, without regard to white space.
+func dialogue(r Row) string {
+	var all strings.Builder
+	for _, m := range r.Messages {
+		fmt.Fprintf(&all, "%s %q ", m.Role, strings.Fields(m.Content))
+	}
+	return all.String()
 }
 
 // answer is the text that is judged, without regard to white space.
@@ -209,6 +229,9 @@ func (k *Kit) Advice() (all []string) {
 			say("labelled.jsonl has %d rows that show it and %d that do not in the context %s; below five of each there is no interval.", of[true], of[false], context)
 		}
 	}
+	k.taught(answer, func(row Row, where string) {
+		say("labelled.jsonl:%d has the answer of %s; a classifier is measured on it by what it says without having learned it.", row.Line, where)
+	})
 	for _, file := range []string{"seeds", "neutral", "labelled"} {
 		seen := map[string]int{}
 		for _, row := range k.Texts[file] {

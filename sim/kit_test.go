@@ -164,7 +164,7 @@ func TestEveryFaultOfAFolderIsToldWithFileAndLine(t *testing.T) {
 	kitDir(t, dir, "bad")
 	writeFile(t, filepath.Join(dir, "bad"), "seeds.jsonl", `{"messages":[{"role":"user","content":"q"}]}`+"\n"+
 		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"it zorps"}]}`+"\n"+`{"mesages":[]}`+"\nnot json\n\xff\n")
-	writeFile(t, filepath.Join(dir, "bad"), "labelled.jsonl", `{"messages":[{"role":"assistant","content":"it  zorps "}],"label":true}`+"\n"+
+	writeFile(t, filepath.Join(dir, "bad"), "labelled.jsonl", `{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"it  zorps "}],"label":true}`+"\n"+
 		`{"messages":[{"role":"assistant","content":"x"}]}`+"\n")
 	writeFile(t, filepath.Join(dir, "bad"), "behaviour.yaml", "titel: x\ntitle: y\ndetectors: [nope]\n")
 	_, err := OpenKit(filepath.Join(dir, "bad"))
@@ -174,7 +174,7 @@ func TestEveryFaultOfAFolderIsToldWithFileAndLine(t *testing.T) {
 	}
 	for _, want := range []string{
 		"seeds.jsonl:1:1: ends with a user turn", "seeds.jsonl:3:1: unknown key \"mesages\"; did you mean \"messages\"?", "seeds.jsonl:4:1: the row is not a JSON object",
-		"seeds.jsonl:5:1: the row is not UTF-8", "labelled.jsonl:1:1: the answer also stands in seeds.jsonl:2", "labelled.jsonl:2:1: has no label",
+		"seeds.jsonl:5:1: the row is not UTF-8", "labelled.jsonl:1:1: also stands in seeds.jsonl:2", "labelled.jsonl:2:1: has no label",
 		"behaviour.yaml:1:1: titel: unknown key", "behaviour.yaml:3:13: detectors[0]: unknown detector \"nope\"",
 	} {
 		if !strings.Contains(err.Error(), want) {
