@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -85,6 +86,12 @@ func (s *DetectorSpec) decode(d *decoder, path string, n *yaml.Node) {
 	}
 	s.Config = kind.Config()
 	d.into(path, rest, s.Config)
+}
+
+// same tells whether two behaviours bring one detector: equal settings, and files from
+// one place.
+func (s *DetectorSpec) same(o *DetectorSpec) bool {
+	return s.Kind == o.Kind && bytes.Equal(canonical(s.Config), canonical(o.Config)) && s.kit.Folder == o.kit.Folder
 }
 
 // server tells whether the settings name a server of language models.

@@ -195,6 +195,10 @@ func TestTwoBehavioursWithOneDetectorNameAreRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `brings a detector "zorp", and so does mine`) {
 		t.Errorf("%v", err)
 	}
+	both := strings.Replace(text, "b/zorping", "a/zorping", 1)
+	if _, err := Parse("test.yaml", dir, []byte(both), nil); err != nil {
+		t.Errorf("one folder under two names: %v", err)
+	}
 	text += "detectors:\n  zorp: {kind: lexicon, words: [zorp]}\n  zorp-words: {kind: lexicon, words: [zorp]}\n"
 	if _, err := Parse("test.yaml", dir, []byte(text), nil); err != nil {
 		t.Errorf("with entries of the experiment's own: %v", err)

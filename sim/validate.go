@@ -188,7 +188,13 @@ type Report struct {
 // instrument takes over a detector that a behaviour brings, unless the experiment
 // has one of that name.
 func (w *World) instrument(behaviour, name string, spec *DetectorSpec) {
+	if spec == nil || spec.Config == nil {
+		return // its fault is told where it stands
+	}
 	if other, twice := w.brought[name]; twice {
+		if w.Detectors[name].same(spec) {
+			return
+		}
 		(&Scope{w, join("behaviours", behaviour)}).fault("", "brings a detector %q, and so does %s; say which is meant by an entry detectors.%s, or rename one in its behaviour.yaml", name, other, name)
 		return
 	}
