@@ -59,6 +59,9 @@ func TestLabelsAddedLaterRemakeNothing(t *testing.T) {
 	if len(all) != 1 || len(all[0].Contexts) != 2 {
 		t.Fatalf("%+v", all)
 	}
+	if b := after.Record.Behaviours[0]; b.Labels != all[0].Labels || before.Record.Behaviours[0].Labels != "" {
+		t.Errorf("the study names the labels %q, measured is on %q", b.Labels, all[0].Labels)
+	}
 	if c := all[0].Contexts[0]; c.Context != "" || c.TruePositives != 1 || c.TrueNegatives != 1 || c.AUC == nil || *c.AUC != 1 || c.AUCLo != nil {
 		t.Errorf("rows without a context: %+v", c)
 	}

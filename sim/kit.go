@@ -152,7 +152,8 @@ func (k *Kit) describe(path string, data []byte, found *faults) {
 		}
 	}
 	for i, name := range k.Detectors {
-		if _, ok := detectors.Lookup(name); !ok && k.Instruments[name] == nil {
+		_, kind := detectors.Lookup(name)
+		if _, brought := k.Instruments[name]; !kind && !brought {
 			known := detectorKinds()
 			for instrument := range k.Instruments {
 				known = append(known, instrument)

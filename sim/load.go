@@ -94,7 +94,10 @@ func parseTree(name, what string, data []byte, fs *faults) *yaml.Node {
 	if err := dec.Decode(&doc); err != nil {
 		fault := "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 		if errors.Is(err, io.EOF) {
-			fault = "is empty; heirloom init writes an experiment to start from"
+			fault = "is empty; " + what + " is a mapping of keys to values"
+			if what == "an experiment" {
+				fault = "is empty; heirloom init writes an experiment to start from"
+			}
 		}
 		fs.add(Fault{File: name, Message: fault})
 		return nil

@@ -155,7 +155,7 @@ func WithDetector(study lineage.Study, behaviour string, d *Detector) (lineage.S
 		return study, nil
 	}
 	if known < 0 {
-		study.Detectors = append(slices.Clone(study.Detectors), lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest})
+		study.Detectors = append(slices.Clone(study.Detectors), d.record())
 	}
 	study.Behaviours = slices.Clone(study.Behaviours)
 	b := &study.Behaviours[at]

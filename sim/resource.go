@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -32,8 +31,9 @@ type Detector struct {
 	Server             bool // it needs a server of language models, or something that it is made of does
 	detectors.Detector
 
-	spec *DetectorSpec
-	uses []*Detector // what it is made of
+	spec  *DetectorSpec
+	uses  []*Detector // what it is made of
+	alone *resources  // what it was opened with, where that is its own
 }
 
 // prompts are conversations to be asked, under their digest.
@@ -189,19 +189,33 @@ func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, er
 	if err := fs.err(); err != nil {
 		return nil, err
 	}
-	return newResources(dir, m).openDetector(nil, kind, spec)
+	r := newResources(dir, m)
+	return r.alone(func() (*Detector, error) { return r.openDetector(nil, kind, spec) })
 }
 
-// Close releases what the detector and those that it is made of hold.
+// record is what a ledger knows of the detector.
+func (d *Detector) record() lineage.Detector {
+	return lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest}
+}
+
+// Close releases what a detector that was opened alone holds, with all that it is made
+// of. Those of a study are closed with it.
 func (d *Detector) Close() error {
-	var all []error
-	for _, part := range d.uses {
-		all = append(all, part.Close())
+	if d.alone == nil {
+		return nil
 	}
-	if c, ok := d.Detector.(io.Closer); ok {
-		all = append(all, c.Close())
+	return d.alone.Close()
+}
+
+// alone opens one detector with resources of its own.
+func (r *resources) alone(open func() (*Detector, error)) (*Detector, error) {
+	d, err := open()
+	if err != nil {
+		r.Close()
+		return nil, err
 	}
-	return errors.Join(all...)
+	d.alone = r
+	return d, nil
 }
 
 // Detector opens one detector of an experiment by name, or a kind with its defaults.
@@ -213,7 +227,8 @@ func (f *File) Detector(name string) (*Detector, error) {
 			return nil, &Invalid{[]Fault{{File: f.Name, Path: "detectors", Message: unknown("detector", name, known)}}}
 		}
 	}
-	return newResources(f.Dir, f.Means).detector(w, name)
+	r := newResources(f.Dir, f.Means)
+	return r.alone(func() (*Detector, error) { return r.detector(w, name) })
 }
 
 // CatalogueDetector opens a detector that a behaviour of the catalogue brings; ok is
@@ -222,7 +237,8 @@ func CatalogueDetector(name string, m Means) (d *Detector, ok bool, err error) {
 	for _, behaviour := range catalogue.Behaviours() {
 		k := catalogueKit(behaviour, new(faults))
 		if k.Instruments[name] != nil {
-			d, err = newResources("", m).detector(k.world(), name)
+			r := newResources("", m)
+			d, err = r.alone(func() (*Detector, error) { return r.detector(k.world(), name) })
 			return d, true, err
 		}
 	}

@@ -95,7 +95,7 @@ func (s *Study) watch(w *World) error {
 			}
 			if !slices.Contains(s.detectors, d) {
 				s.detectors = append(s.detectors, d)
-				s.Record.Detectors = append(s.Record.Detectors, lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest})
+				s.Record.Detectors = append(s.Record.Detectors, d.record())
 			}
 		}
 		if b.Labels == "" {
@@ -106,6 +106,7 @@ func (s *Study) watch(w *World) error {
 			return fmt.Errorf("behaviours.%s.labels: %w", name, err)
 		}
 		s.truths[name] = truth
+		s.Record.Behaviours[len(s.Record.Behaviours)-1].Labels = truth.Digest
 	}
 	return nil
 }
