@@ -122,18 +122,12 @@ func (p *program) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(), p.detector(),
+			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(),
+			p.detector(), p.score(), p.behaviours(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}
-	for _, c := range app.Commands {
-		c.OnUsageError = app.OnUsageError
-		c.UseShortOptionHandling = true
-		for _, sub := range c.Subcommands {
-			sub.OnUsageError = app.OnUsageError
-			sub.UseShortOptionHandling = true
-		}
-	}
+	strict(app.Commands, app.OnUsageError)
 	return app
 }
 
@@ -147,6 +141,15 @@ func (w *inTurn) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.Writer.Write(b)
+}
+
+// strict has commands of every depth answer a wrong flag alike.
+func strict(commands []*cli.Command, answer cli.OnUsageErrorFunc) {
+	for _, c := range commands {
+		c.OnUsageError = answer
+		c.UseShortOptionHandling = true
+		strict(c.Subcommands, answer)
+	}
 }
 
 // printable passes text on with control characters made visible, so that

@@ -17,9 +17,14 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // interrupt and kill a real process.
 func TestMain(m *testing.M) {
 	if os.Getenv("HEIRLOOM_TEST_MAIN") == "1" {
+		registerTestServer()
 		Main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if made.dir != "" {
+		os.RemoveAll(made.dir)
+	}
+	os.Exit(code)
 }
 
 // heirloom runs the program in process.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/heirloom-sim/heirloom/detectors"
+	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/openai"
 	"github.com/heirloom-sim/heirloom/sim"
 )
@@ -44,6 +45,13 @@ func (p *program) means() sim.Means {
 			return endpoint{c}, nil
 		},
 	}
+}
+
+// recording are means that keep the answers of servers in a ledger.
+func (p *program) recording(l lineage.Ledger) sim.Means {
+	m := p.means()
+	m.Answers = l
+	return m
 }
 
 // endpoint is a client as a detector sees it.

@@ -95,7 +95,8 @@ func TestKilledAtRandomMomentsAndResumedGivesTheSameReport(t *testing.T) {
 var large = []string{"trauma-narratives", "--set", "replicates=200"}
 
 // waitFor polls until something has happened in the folder of a process. It
-// gives up when the process ends, or after minutes, which is a hang.
+// gives up when the process ends (nil: that is not watched), or after minutes,
+// which is a hang.
 func waitFor(t *testing.T, what string, ended <-chan error, met func() bool) {
 	t.Helper()
 	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -49,6 +49,7 @@ type classifier struct {
 	weights   []float64
 	a, b      float64 // score = sigmoid(a·margin + b)
 	quality   Quality
+	heldOut   map[string]float64 // score of a text that it learned from, given by a model that did not
 }
 
 func (c Classifier) open(env Env) (Detector, error) {
@@ -119,9 +120,11 @@ func (c Classifier) train(rows []Labelled) (*classifier, error) {
 	}
 	d.a, d.b = platt(margins, labels)
 	scores, found := make([]float64, len(rows)), make([]bool, len(rows))
+	d.heldOut = make(map[string]float64, len(rows))
 	for i, m := range margins {
 		scores[i] = d.score(m)
 		found[i] = scores[i] >= d.threshold
+		d.heldOut[digestOf(rows[i].Utterance.Text())] = scores[i]
 	}
 	d.quality = measure(scores, labels, found,
 		fmt.Sprintf("%d-fold cross-validation by group, %s", c.Folds, d.learner.method))
@@ -218,6 +221,12 @@ func (d *classifier) evidence(found []occurrence) []Span {
 		}
 	}
 	return Disjoint(spans)
+}
+
+// HeldOut implements Learned: the score is that of the cross-validation.
+func (d *classifier) HeldOut(u Utterance) (Result, bool) {
+	score, ok := d.heldOut[digestOf(u.Text())]
+	return Judged(score, d.threshold, nil, "cross-validated"), ok
 }
 
 // Quality is that of the cross-validation.

@@ -118,6 +118,16 @@ func (c *composition) Detect(ctx context.Context, us []Utterance) ([]Result, err
 	return out, ctx.Err()
 }
 
+// Requests implements Priced: the sum over the members, as if none decided alone.
+func (c *composition) Requests(us []Utterance) (n int) {
+	for _, d := range c.members {
+		if p, ok := d.(Priced); ok {
+			n += p.Requests(us)
+		}
+	}
+	return n
+}
+
 // decided tells whether the outcome is the same whatever so many more members say.
 func (c *composition) decided(said []Result, more int) bool {
 	present, unclear := tally(said)

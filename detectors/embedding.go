@@ -57,6 +57,15 @@ type embedding struct {
 	vectors [2][][]float32 // of the examples, once they are known
 }
 
+// Requests implements Priced. Examples are asked about too.
+func (d *embedding) Requests(us []Utterance) int {
+	n := (len(us) + d.Batch - 1) / d.Batch
+	for _, side := range d.examples {
+		n += (len(side) + d.Batch - 1) / d.Batch
+	}
+	return n
+}
+
 func (c Embedding) open(env Env) (Detector, error) {
 	faults := []error{
 		checkThreshold("embedding", c.Threshold), checkModel("embedding", c.Model), checkCount("embedding.nearest", c.Nearest),

@@ -53,6 +53,9 @@ type judge struct {
 	server Endpoint
 }
 
+// Requests implements Priced.
+func (d *judge) Requests(us []Utterance) int { return len(us) * d.Repeats }
+
 func (c Judge) open(env Env) (Detector, error) {
 	scale, err := parseScale(c.Scale)
 	faults := []error{

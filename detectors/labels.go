@@ -14,11 +14,13 @@ import (
 
 // Labelled is an utterance of which is known whether it shows the behaviour.
 // Rows of one Group (a transcript, or equal texts) belong on one side of every
-// split.
+// split. Context is where the text was asked for, such as near or far from what
+// was seeded; "" where the row does not say.
 type Labelled struct {
 	Utterance Utterance
 	Positive  bool
 	Group     string
+	Context   string
 }
 
 // Fields say where a labelled row keeps its parts. Text and Label default to
@@ -27,6 +29,7 @@ type Fields struct {
 	Text     string // key of the text; rows without it must have "messages"
 	Label    string // key of the label, or the name of a count in "labels"
 	Positive string // the label that means yes; "" takes true, 1, "yes" and "true"
+	Skipped  *int   // counts the rows whose label is null; where it is nil they are faults
 }
 
 // maxRow is the longest row in bytes that is read.
@@ -43,7 +46,7 @@ const maxRow = 32 << 20
 // 0, among the assistant turns; several are judged as one text, the turns before
 // the first are its context, and the row is positive where the count named
 // Fields.Label is above 0. A row's "id" is its group; without one its text is,
-// or the first and last messages of a transcript.
+// or the first and last messages of a transcript. "context" is the row's context.
 //
 // Blank lines are skipped. Any other fault is an error with name and line.
 func ReadLabelled(r io.Reader, name string, f Fields) ([]Labelled, error) {
@@ -89,10 +92,22 @@ func (f Fields) row(line []byte) ([]Labelled, error) {
 	if err := json.Unmarshal(line, &keys); err != nil {
 		return nil, fmt.Errorf("the row is not a JSON object: %w", err)
 	}
-	var group string
+	var group, context string
 	if raw, ok := keys["id"]; ok && json.Unmarshal(raw, &group) != nil {
 		group = string(raw) // a number is as good a name
 	}
+	if raw, ok := keys["context"]; ok && json.Unmarshal(raw, &context) != nil {
+		return nil, fmt.Errorf("context: %s is not a string", brief(raw))
+	}
+	rows, err := f.labelled(keys, group)
+	for i := range rows {
+		rows[i].Context = context
+	}
+	return rows, err
+}
+
+// labelled gives the rows of one line, without their context.
+func (f Fields) labelled(keys map[string]json.RawMessage, group string) ([]Labelled, error) {
 	if raw, ok := keys[f.Text]; ok {
 		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {
@@ -123,11 +138,15 @@ func (f Fields) whole(keys map[string]json.RawMessage, messages []Message, group
 	if !ok {
 		return nil, fmt.Errorf("the row has no label %q; it has %s", f.Label, known(keys))
 	}
+	if string(raw) == "null" && f.Skipped != nil {
+		*f.Skipped++
+		return nil, nil
+	}
 	positive, err := f.positive(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Label, err)
 	}
-	l := Labelled{Utterance{messages}, positive, group}
+	l := Labelled{Utterance: Utterance{messages}, Positive: positive}
 	l.Group = orDefault(group, l.Utterance.Text())
 	return []Labelled{l}, nil
 }
@@ -181,7 +200,7 @@ func (f Fields) turns(messages []Message, raw json.RawMessage, group string) ([]
 		if err != nil {
 			return nil, fmt.Errorf("labels[%d].assistant_turns: %w", i, err)
 		}
-		rows = append(rows, Labelled{u, count > 0, group})
+		rows = append(rows, Labelled{Utterance: u, Positive: count > 0, Group: group})
 	}
 	return rows, nil
 }

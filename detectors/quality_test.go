@@ -38,7 +38,7 @@ func TestAUCCountsPairs(t *testing.T) {
 
 func TestEvaluateLeavesOutWhatIsNotScorable(t *testing.T) {
 	row := func(text string, positive bool) Labelled {
-		return Labelled{Utterance{[]Message{{Role: "assistant", Content: text}}}, positive, text}
+		return Labelled{Utterance: Utterance{[]Message{{Role: "assistant", Content: text}}}, Positive: positive, Group: text}
 	}
 	d := openLexicon(t, Lexicon{Words: []string{"fear"}, Threshold: .5}, nil)
 	q, err := Evaluate(context.Background(), d, []Labelled{

@@ -23,7 +23,8 @@ type Behaviour struct {
 	Name      string   `json:"name"`
 	Title     string   `json:"title"`
 	About     string   `json:"about,omitempty"`
-	Detectors []string `json:"detectors"` // names in Study.Detectors
+	Detectors []string `json:"detectors"`        // names in Study.Detectors
+	Labels    string   `json:"labels,omitempty"` // digest of the labelled rows that the run measures them on
 }
 
 // Detector is one that scored the study.

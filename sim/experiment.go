@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -53,16 +55,23 @@ func (s *Source) decode(d *decoder, path string, n *yaml.Node) {
 // Behaviour is one that detectors look for.
 type Behaviour struct {
 	Title     string   `yaml:"title" doc:"as reports print it"`
+	Folder    string   `yaml:"folder" doc:"folder of a behaviour of your own, relative to the experiment file; it brings what is not given here"`
 	About     string   `yaml:"about" doc:"what it is and where it was reported"`
+	Rubric    string   `yaml:"rubric" doc:"how a judge decides whether it is present; detectors open it as NAME/rubric.txt"`
 	Seeds     string   `yaml:"seeds" doc:"source of documents that show it"`
 	Probes    string   `yaml:"probes" doc:"source of conversations that elicit it: user turns only, one or several"`
+	Labels    string   `yaml:"labels" doc:"source or file of labelled rows, of which no detector learns: each of its detectors is measured on them once"`
 	Detectors []string `yaml:"detectors" doc:"detectors; prevalence is judged by the first"`
+
+	kit *Kit // what it was completed from, nil for none
 }
 
 // DetectorSpec is a kind of detector with its settings.
 type DetectorSpec struct {
 	Kind   string
 	Config any // as its kind decodes it
+
+	kit *Kit // the behaviour that brought it: files are beside that, nil for none
 }
 
 func (s *DetectorSpec) decode(d *decoder, path string, n *yaml.Node) {
@@ -77,6 +86,36 @@ func (s *DetectorSpec) decode(d *decoder, path string, n *yaml.Node) {
 	}
 	s.Config = kind.Config()
 	d.into(path, rest, s.Config)
+}
+
+// same tells whether two behaviours bring one detector: equal settings, and files from
+// one place.
+func (s *DetectorSpec) same(o *DetectorSpec) bool {
+	return s.Kind == o.Kind && bytes.Equal(canonical(s.Config), canonical(o.Config)) && s.kit.Folder == o.kit.Folder
+}
+
+// server tells whether the settings name a server of language models.
+func (s *DetectorSpec) server() bool {
+	return holds(reflect.TypeOf(s.Config), reflect.TypeFor[detectors.Server](), 8)
+}
+
+// holds tells whether a type is, points at, or has a field of another, at most so deep.
+func holds(t, what reflect.Type, depth int) bool {
+	for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct || depth == 0 {
+		return false
+	}
+	if t == what {
+		return true
+	}
+	for i := range t.NumField() {
+		if holds(t.Field(i).Type, what, depth-1) {
+			return true
+		}
+	}
+	return false
 }
 
 func detectorKinds() (names []string) {

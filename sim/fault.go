@@ -26,7 +26,7 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s: %s: %s", where, f.Path, f.Message)
 }
 
-// Invalid is an experiment with all its faults, in the order of the file.
+// Invalid is an experiment with all its faults, in the order of its files.
 type Invalid struct{ Faults []Fault }
 
 func (e *Invalid) Error() string {
@@ -66,7 +66,7 @@ func (f *faults) err() error {
 		return nil
 	}
 	slices.SortStableFunc(f.list, func(a, b Fault) int {
-		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
 	})
 	return &Invalid{f.list}
 }

@@ -272,7 +272,7 @@ func (s *sampleCounter) Train(context.Context, lineage.Job) (lineage.Artifact, e
 func TestStudyIsNamedByAllThatItsRecordSays(t *testing.T) {
 	a, b := webStudy(t), webStudy(t)
 	b.Record.Behaviours[0].About = "told in other words by a later program"
-	if b.digest() == a.digest() {
+	if recordDigest(b.Record) == recordDigest(a.Record) {
 		t.Error("another record has the same digest: it could not be saved beside the first")
 	}
 }

@@ -20,6 +20,9 @@ type World struct {
 	Cell     map[string]string // the sweep's values, by path
 	*Experiment
 	decoder *decoder
+	dir     string            // what names of files start from
+	kits    kits              // shared by the worlds of a file
+	brought map[string]string // detectors that behaviours brought, to the behaviour
 }
 
 // File is an experiment file, read and patched: its worlds are ready to plan.
@@ -50,7 +53,7 @@ func Load(path, dir string, overrides []Override) (*File, error) {
 // of every arm is in the error, an *Invalid.
 func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 	var fs faults
-	root := parseTree(name, data, &fs)
+	root := parseTree(name, "an experiment", data, &fs)
 	if root == nil {
 		return nil, fs.err()
 	}
@@ -67,12 +70,14 @@ func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 		return nil, err
 	}
 	f := &File{Name: name, Dir: dir, Text: string(text)}
+	kits := kits{}
 	for _, w := range spread(name, root, &fs) {
 		w.decoder = newDecoder(name, &fs)
 		w.Experiment = w.decoder.experiment(w.tree)
 		f.Worlds = append(f.Worlds, w.World)
 	}
 	for _, w := range f.Worlds {
+		w.dir, w.kits = dir, kits
 		w.check()
 	}
 	return f, fs.err()
@@ -81,21 +86,24 @@ func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 // maxValues bounds a file whose aliases are written out.
 const maxValues = 200_000
 
-// parseTree reads one YAML document and writes aliases out, so that no later
+// parseTree reads one YAML document, which is what it is called in messages, and writes aliases out, so that no later
 // step meets a cycle.
-func parseTree(name string, data []byte, fs *faults) *yaml.Node {
+func parseTree(name, what string, data []byte, fs *faults) *yaml.Node {
 	var doc yaml.Node
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
 	if err := dec.Decode(&doc); err != nil {
-		what := "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+		fault := "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 		if errors.Is(err, io.EOF) {
-			what = "is empty; heirloom init writes an experiment to start from"
+			fault = "is empty; " + what + " is a mapping of keys to values"
+			if what == "an experiment" {
+				fault = "is empty; heirloom init writes an experiment to start from"
+			}
 		}
-		fs.add(Fault{File: name, Message: what})
+		fs.add(Fault{File: name, Message: fault})
 		return nil
 	}
 	if dec.Decode(new(yaml.Node)) == nil {
-		fs.add(Fault{File: name, Message: "holds more than one YAML document; an experiment is one"})
+		fs.add(Fault{File: name, Message: "holds more than one YAML document; " + what + " is one"})
 	}
 	budget := maxValues
 	root, err := expand(doc.Content[0], nil, &budget)
@@ -104,7 +112,7 @@ func parseTree(name string, data []byte, fs *faults) *yaml.Node {
 		return nil
 	}
 	if root.Kind != yaml.MappingNode {
-		fs.add(Fault{File: name, Line: root.Line, Column: root.Column, Message: "an experiment is a mapping of keys to values, not a " + kindName(root)})
+		fs.add(Fault{File: name, Line: root.Line, Column: root.Column, Message: what + " is a mapping of keys to values, not a " + kindName(root)})
 		return nil
 	}
 	return root

@@ -1,13 +1,12 @@
 package sim
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -29,15 +28,12 @@ type source struct {
 // Detector is an opened detector under the name that an experiment gives it.
 type Detector struct {
 	Name, Kind, Digest string
+	Server             bool // it needs a server of language models, or something that it is made of does
 	detectors.Detector
-}
 
-// Close ends what the detector holds open, such as a process.
-func (d *Detector) Close() error {
-	if c, ok := d.Detector.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
+	spec  *DetectorSpec
+	uses  []*Detector // what it is made of
+	alone *resources  // what it was opened with, where that is its own
 }
 
 // prompts are conversations to be asked, under their digest.
@@ -52,6 +48,7 @@ type prompts struct {
 type Means struct {
 	Endpoint func(name string, s detectors.Server) (detectors.Endpoint, error) // nil: no servers
 	Log      func(format string, args ...any)                                  // nil: silence
+	Answers  lineage.Ledger                                                    // where answers of servers are recorded outside a run; nil: in memory
 }
 
 // resources are what the worlds of a study share: everything opened once.
@@ -70,16 +67,21 @@ type resources struct {
 }
 
 func newResources(dir string, m Means) *resources {
-	return &resources{
+	r := &resources{
 		dir: dir, means: m, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
 		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{},
 		answers: newAnswers(),
 	}
+	r.answers.bind(m.Answers)
+	return r
 }
 
+// Close closes everything once, however often it is called.
 func (r *resources) Close() error {
 	var first error
-	for _, c := range r.closers {
+	closers := r.closers
+	r.closers = nil
+	for _, c := range closers {
 		if err := c.Close(); err != nil && first == nil {
 			first = err
 		}
@@ -175,40 +177,16 @@ func (r *resources) openDetector(w *World, name string, spec *DetectorSpec) (*De
 	if !ok {
 		return nil, fmt.Errorf("detectors.%s: %s", name, unknown("detector", spec.Kind, detectorKinds()))
 	}
-	opened, err := kind.Open(r.env(w), spec.Config)
+	d := &Detector{Name: name, Kind: spec.Kind, Server: spec.server(), spec: spec}
+	opened, err := kind.Open(r.env(w, d), spec.Config)
 	if err != nil {
 		return nil, fmt.Errorf("detectors.%s: %w", name, err)
 	}
 	if c, ok := opened.(io.Closer); ok {
 		r.closers = append(r.closers, c)
 	}
-	return &Detector{name, spec.Kind, detectors.Digest(spec.Kind, canonical(spec.Config), opened), opened}, nil
-}
-
-// env is what a detector may use of the world.
-func (r *resources) env(w *World) detectors.Env {
-	env := detectors.Env{Dir: r.dir, Log: r.means.Log}
-	if r.means.Endpoint != nil {
-		env.Endpoint = r.endpoint
-	}
-	env.Open = func(file string) (io.ReadCloser, error) {
-		if behaviour, ok := strings.CutSuffix(file, "/training.jsonl"); ok {
-			if data, ok := catalogue.Training(behaviour); ok {
-				return io.NopCloser(bytes.NewReader(data)), nil
-			}
-		}
-		return os.Open(r.path(file))
-	}
-	if w != nil {
-		env.Detector = func(name string) (detectors.Detector, string, error) {
-			d, err := r.detector(w, name)
-			if err != nil {
-				return nil, "", err
-			}
-			return d.Detector, d.Digest, nil
-		}
-	}
-	return env
+	d.Detector, d.Digest = opened, detectors.Digest(spec.Kind, canonical(spec.Config), opened)
+	return d, nil
 }
 
 // OpenDetector opens a detector outside an experiment: a kind with settings
@@ -219,7 +197,8 @@ func OpenDetector(kind, dir string, settings []Override, m Means) (*Detector, er
 	if err != nil {
 		return nil, err
 	}
-	return newResources(dir, m).openDetector(nil, kind, spec)
+	r := newResources(dir, m)
+	return r.alone(func() (*Detector, error) { return r.openDetector(nil, kind, spec) })
 }
 
 // DetectorSettings gives the configuration of a kind of detector, a pointer,
@@ -247,13 +226,83 @@ func detectorSpec(kind string, settings []Override) (*DetectorSpec, error) {
 	return spec, fs.err()
 }
 
+// record is what a ledger knows of the detector.
+func (d *Detector) record() lineage.Detector {
+	rec := lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest}
+	if who, ok := d.Detector.(detectors.Identified); ok {
+		rec.Judge = who.Identity()
+	}
+	return rec
+}
+
+// Close releases what a detector that was opened alone holds, with all that it is made
+// of. Those of a study are closed with it.
+func (d *Detector) Close() error {
+	if d.alone == nil {
+		return nil
+	}
+	return d.alone.Close()
+}
+
+// alone opens one detector with resources of its own.
+func (r *resources) alone(open func() (*Detector, error)) (*Detector, error) {
+	d, err := open()
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	d.alone = r
+	return d, nil
+}
+
+// Detector opens one detector of an experiment by name, or a kind with its defaults.
+func (f *File) Detector(name string) (*Detector, error) {
+	w := f.Worlds[0]
+	if w.Detectors[name] == nil {
+		if _, ok := detectors.Lookup(name); !ok {
+			known := append(slices.Collect(maps.Keys(w.Detectors)), detectorKinds()...)
+			return nil, &Invalid{[]Fault{{File: f.Name, Path: "detectors", Message: unknown("detector", name, known)}}}
+		}
+	}
+	r := newResources(f.Dir, f.Means)
+	return r.alone(func() (*Detector, error) { return r.detector(w, name) })
+}
+
+// CatalogueDetector opens a detector that a behaviour of the catalogue brings; ok is
+// false where none has the name.
+func CatalogueDetector(name string, m Means) (d *Detector, ok bool, err error) {
+	for _, behaviour := range catalogue.Behaviours() {
+		k := catalogueKit(behaviour, new(faults))
+		if k.Instruments[name] != nil {
+			r := newResources("", m)
+			d, err = r.alone(func() (*Detector, error) { return r.detector(k.world(), name) })
+			return d, true, err
+		}
+	}
+	return nil, false, nil
+}
+
+// CatalogueDetectors lists the detectors that behaviours of the catalogue bring.
+func CatalogueDetectors() (names []string) {
+	for _, behaviour := range catalogue.Behaviours() {
+		for name := range catalogueKit(behaviour, new(faults)).Instruments {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Detectors opens the detectors that an experiment's behaviours use. Whoever
 // calls it closes them.
 func (f *File) Detectors() ([]*Detector, error) {
-	s := &Study{resources: newResources(f.Dir, f.Means)}
+	s := &Study{resources: newResources(f.Dir, f.Means), truths: map[string]*Truth{}}
 	if err := s.watch(f.Worlds[0]); err != nil {
 		s.Close()
 		return nil, err
+	}
+	for _, d := range s.detectors {
+		d.alone = s.resources
 	}
 	return s.detectors, nil
 }

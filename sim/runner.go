@@ -39,14 +39,18 @@ type Event struct {
 // called again: what is recorded is not made again, and the records of a run
 // that was interrupted are those of one that was not.
 //
-//  1. the study's own record and the shapes of its recipes are saved;
+//  1. the study's own record and the shapes of its recipes are saved, and every
+//     detector is measured on the labelled rows of its behaviour;
 //  2. for each generation, every missing node is made, at most Workers at once:
 //     corpus, weights, outputs, probes, scores, and last its own record;
 //  3. at the end of each generation the ledger is synced, where it can be.
 func (r *Runner) Run(ctx context.Context) error {
 	r.Study.resources.answers.bind(r.Ledger)
-	defer r.Study.resources.answers.bind(nil)
+	defer r.Study.resources.answers.bind(r.Study.resources.means.Answers)
 	if err := r.open(); err != nil {
+		return err
+	}
+	if err := r.calibrate(ctx); err != nil {
 		return err
 	}
 	done, total := 0, r.Study.Nodes()

@@ -24,26 +24,36 @@ func (m *making) score(ctx context.Context, part string, p *prompts, c int, text
 		if us == nil {
 			us, of = utterances(p, c*lineage.ChunkSize, texts)
 		}
-		judged := make([]lineage.Score, 0, len(us))
-		const batch = 512
-		for first := 0; first < len(us); first += batch {
-			results, err := d.detect(ctx, us[first:min(first+batch, len(us))])
-			if err != nil {
-				return err
-			}
-			for _, r := range results {
-				judged = append(judged, outcome(r))
-			}
-		}
-		scores := make(lineage.Scores, len(texts))
-		for i := range scores {
-			scores[i] = judged[of[i]]
+		scores, err := d.scores(ctx, us, of)
+		if err != nil {
+			return err
 		}
 		if err := m.Ledger.Save(key, scores); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// scores judges the distinct conversations of a chunk and gives each text the score
+// of its own.
+func (d *Detector) scores(ctx context.Context, us []detectors.Utterance, of []int) (lineage.Scores, error) {
+	judged := make([]lineage.Score, 0, len(us))
+	const batch = 512
+	for first := 0; first < len(us); first += batch {
+		results, err := d.detect(ctx, us[first:min(first+batch, len(us))])
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range results {
+			judged = append(judged, outcome(r))
+		}
+	}
+	scores := make(lineage.Scores, len(of))
+	for i := range scores {
+		scores[i] = judged[of[i]]
+	}
+	return scores, nil
 }
 
 // utterances gives the distinct conversations of a chunk whose first text has

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/lineage"
 )
 
@@ -18,7 +17,8 @@ type Study struct {
 	Record    lineage.Study
 	resources *resources
 	detectors []*Detector
-	jobs      [][]*job // by generation, foundations first; each node once
+	truths    map[string]*Truth // by behaviour; those without labels have none
+	jobs      [][]*job          // by generation, foundations first; each node once
 	byID      map[lineage.ID]*job
 }
 
@@ -44,7 +44,7 @@ const maxNodes = 10_000_000
 
 // Compile opens what the experiment names and works out its nodes.
 func Compile(f *File) (*Study, error) {
-	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}}
+	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}, truths: map[string]*Truth{}}
 	first := f.Worlds[0]
 	s.Record = lineage.Study{
 		Name: first.Experiment.Name, Question: first.Question, Seed: first.Seed,
@@ -68,7 +68,7 @@ func Compile(f *File) (*Study, error) {
 		s.Record.Sources = append(s.Record.Sources, lineage.Source{Name: src.name, Documents: src.Len(), Digest: src.digest})
 	}
 	slices.SortFunc(s.Record.Sources, func(a, b lineage.Source) int { return strings.Compare(a.Name+a.Digest, b.Name+b.Digest) })
-	s.Record.Digest = s.digest()
+	s.Record.Digest = recordDigest(s.Record)
 	return s, nil
 }
 
@@ -95,13 +95,18 @@ func (s *Study) watch(w *World) error {
 			}
 			if !slices.Contains(s.detectors, d) {
 				s.detectors = append(s.detectors, d)
-				rec := lineage.Detector{Name: d.Name, Kind: d.Kind, Digest: d.Digest}
-				if who, ok := d.Detector.(detectors.Identified); ok {
-					rec.Judge = who.Identity()
-				}
-				s.Record.Detectors = append(s.Record.Detectors, rec)
+				s.Record.Detectors = append(s.Record.Detectors, d.record())
 			}
 		}
+		if b.Labels == "" {
+			continue
+		}
+		truth, err := s.resources.truth(w, b.Labels)
+		if err != nil {
+			return fmt.Errorf("behaviours.%s.labels: %w", name, err)
+		}
+		s.truths[name] = truth
+		s.Record.Behaviours[len(s.Record.Behaviours)-1].Labels = truth.Digest
 	}
 	return nil
 }
@@ -213,9 +218,10 @@ func equalNodes(a, b lineage.Arm) bool {
 	})
 }
 
-// digest names the study by everything that its record says.
-func (s *Study) digest() string {
-	data, err := json.Marshal(s.Record)
+// recordDigest names a study by everything that its record says beside its digest.
+func recordDigest(record lineage.Study) string {
+	record.Digest = ""
+	data, err := json.Marshal(record)
 	if err != nil {
 		panic("sim: the record of a study: " + err.Error())
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -54,7 +55,7 @@ func (s *Scope) behaviour(key, name string) {
 
 // seeded asks that a behaviour has seed documents.
 func (s *Scope) seeded(key, name string) {
-	if b := s.world.Behaviours[name]; b != nil && b.Seeds == "" {
+	if b := s.world.Behaviours[name]; b != nil && b.Seeds == "" && !b.lost() {
 		s.fault(key, "%q has no seed documents; give behaviours.%s.seeds a source", name, name)
 	}
 }
@@ -100,13 +101,16 @@ func (w *World) check() {
 	}
 	s.within("generations", float64(w.Generations), 1, 10_000)
 	s.within("replicates", float64(w.Replicates), 1, 1_000_000)
-	for name, b := range w.Behaviours {
+	for _, name := range w.behaviourNames() {
+		b := w.Behaviours[name]
 		if b == nil {
 			b = &Behaviour{}
 			w.Behaviours[name] = b
 		}
 		w.completeBehaviour(name, b)
-		b.check(&Scope{w, join("behaviours", name)})
+		if !b.lost() {
+			b.check(&Scope{w, join("behaviours", name)})
+		}
 	}
 	if len(w.Behaviours) == 0 {
 		s.fault("behaviours", "there is nothing to watch; name a behaviour, such as behaviours: {trauma-narrative: {}}")
@@ -127,29 +131,48 @@ func (w *World) check() {
 	w.checkCuration()
 }
 
-// completeBehaviour fills what is not given from the catalogue's entry of that name.
+// completeBehaviour fills what is not given from the behaviour's folder, or from the
+// catalogue's entry of that name.
 func (w *World) completeBehaviour(name string, b *Behaviour) {
-	if data, ok := catalogue.Behaviour(name); ok {
-		known := w.known(name, data)
-		b.Title, b.About = or(b.Title, known.Title), or(b.About, known.About)
+	if b.kit = w.kit(name, b); b.kit != nil {
+		b.Title, b.About, b.Rubric = or(b.Title, b.kit.Title), or(b.About, b.kit.About), or(b.Rubric, b.kit.Rubric)
 		if b.Detectors == nil {
-			b.Detectors = known.Detectors
+			b.Detectors = b.kit.Detectors
 		}
-		for detector, spec := range known.Instruments {
-			if w.Detectors[detector] == nil {
-				w.instrument(detector, spec)
-			}
+		for _, detector := range slices.Sorted(maps.Keys(b.kit.Instruments)) {
+			w.instrument(name, detector, b.kit.Instruments[detector])
 		}
-		for file, field := range map[string]*string{"seeds": &b.Seeds, "probes": &b.Probes} {
-			if _, ok := catalogue.Corpus(name + "/" + file); ok {
+		for file, field := range map[string]*string{"seeds": &b.Seeds, "probes": &b.Probes, "labelled": &b.Labels} {
+			if b.kit.has(file) {
+				w.bring(name+"/"+file, b.kit)
 				*field = or(*field, name+"/"+file)
 			}
+		}
+		if b.kit.Folder != "" && b.kit.has("neutral") {
+			w.bring(name+"/neutral", b.kit)
 		}
 	}
 	b.Title = or(b.Title, name)
 }
 
-// entry is a behaviour.yaml of the catalogue.
+// lost tells whether the folder of a behaviour is not there: what else is missing
+// follows from that.
+func (b *Behaviour) lost() bool { return b.Folder != "" && b.kit == nil }
+
+// bring makes a text of a behaviour's folder a source, unless the experiment has one
+// of that name. Those of the catalogue are sources already.
+func (w *World) bring(source string, k *Kit) {
+	if k.Folder == "" || w.Sources[source] != nil {
+		return
+	}
+	if w.Sources == nil {
+		w.Sources = map[string]*Source{}
+	}
+	file := filepath.Base(source) + ".jsonl"
+	w.Sources[source] = &Source{File: filepath.Join(k.given, file)}
+}
+
+// entry is a behaviour.yaml.
 type entry struct {
 	Title       string                   `yaml:"title"`
 	About       string                   `yaml:"about"`
@@ -166,17 +189,29 @@ type Report struct {
 	What   string   `yaml:"what"`
 }
 
-func (w *World) known(name string, data []byte) (e entry) {
-	tree := parseTree("catalogue "+name, data, w.decoder.faults)
-	newDecoder("catalogue "+name, w.decoder.faults).into("", tree, &e)
-	return e
-}
-
-func (w *World) instrument(name string, spec *DetectorSpec) {
+// instrument takes over a detector that a behaviour brings, unless the experiment
+// has one of that name.
+func (w *World) instrument(behaviour, name string, spec *DetectorSpec) {
+	if spec == nil || spec.Config == nil {
+		return // its fault is told where it stands
+	}
+	if other, twice := w.brought[name]; twice {
+		if w.Detectors[name].same(spec) {
+			return
+		}
+		(&Scope{w, join("behaviours", behaviour)}).fault("", "brings a detector %q, and so does %s; say which is meant by an entry detectors.%s, or rename one in its behaviour.yaml", name, other, name)
+		return
+	}
+	if w.Detectors[name] != nil {
+		return
+	}
 	if w.Detectors == nil {
 		w.Detectors = map[string]*DetectorSpec{}
 	}
-	w.Detectors[name] = spec
+	if w.brought == nil {
+		w.brought = map[string]string{}
+	}
+	w.Detectors[name], w.brought[name] = spec, behaviour
 }
 
 func (b *Behaviour) check(s *Scope) {
@@ -187,6 +222,9 @@ func (b *Behaviour) check(s *Scope) {
 	s.optionalSource("probes", b.Probes)
 	if len(b.Detectors) == 0 {
 		s.fault("detectors", "a behaviour needs a detector; name one, such as detectors: [trauma-narrative]")
+	}
+	if b.kit != nil && slices.Equal(b.Detectors, b.kit.Detectors) {
+		return // checked where they stand
 	}
 	for i, name := range b.Detectors {
 		s.detector(fmt.Sprintf("detectors[%d]", i), name)

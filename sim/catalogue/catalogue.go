@@ -24,30 +24,43 @@ var files embed.FS
 // Corpus gives the JSONL text of a corpus by name.
 func Corpus(name string) ([]byte, bool) { return read(name + ".jsonl") }
 
-// Training gives the texts of a behaviour for a classifier to learn from, rows
-// with "messages" and "label": its seeds are positive; its neutral texts, and
-// the everyday web where the behaviour is not seeded, are negative.
+// Training gives the texts of a behaviour for a classifier to learn from; see
+// TrainingOf.
 func Training(behaviour string) ([]byte, bool) {
 	if !slices.Contains(Behaviours(), behaviour) {
 		return nil, false
 	}
-	type part struct{ name, label string }
-	parts := []part{{behaviour + "/seeds", "true"}, {behaviour + "/neutral", "false"}, {"web/everyday", "false"}}
-	for _, other := range Behaviours() {
-		if other != behaviour {
-			parts = append(parts, part{other + "/seeds", "false"})
-		}
-	}
+	seeds, _ := Corpus(behaviour + "/seeds")
+	neutral, _ := Corpus(behaviour + "/neutral")
+	return TrainingOf(behaviour, seeds, neutral), true
+}
+
+// TrainingOf makes rows with "messages" and "label" of a behaviour's own texts:
+// its seeds are positive; its neutral texts, and the everyday web and the seeds of
+// the catalogue's other behaviours, where it is not seeded, are negative.
+func TrainingOf(behaviour string, seeds, neutral []byte) []byte {
 	var all bytes.Buffer
-	for _, c := range parts {
-		data, _ := Corpus(c.name)
-		for row := range bytes.Lines(data) {
-			all.WriteString(`{"label":` + c.label + `,`)
-			all.Write(bytes.TrimPrefix(bytes.TrimSpace(row), []byte("{")))
+	add := func(label string, data []byte) {
+		for row := range bytes.Lines(bytes.TrimPrefix(data, []byte("\ufeff"))) {
+			if row = bytes.TrimSpace(row); len(row) == 0 {
+				continue
+			}
+			all.WriteString(`{"label":` + label + `,`)
+			all.Write(bytes.TrimPrefix(row, []byte("{")))
 			all.WriteByte('\n')
 		}
 	}
-	return all.Bytes(), true
+	web, _ := Corpus("web/everyday")
+	add("true", seeds)
+	add("false", neutral)
+	add("false", web)
+	for _, other := range Behaviours() {
+		if other != behaviour {
+			data, _ := Corpus(other + "/seeds")
+			add("false", data)
+		}
+	}
+	return all.Bytes()
 }
 
 // Behaviour gives the YAML that describes a behaviour.
