@@ -121,7 +121,7 @@ func (p *program) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(),
+			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(), p.survey(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}

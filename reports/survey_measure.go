@@ -192,6 +192,15 @@ func (f *SurveyFindings) warn() {
 	if len(lost) > 0 {
 		f.Warnings = append(f.Warnings, fmt.Sprintf("Many answers could not be scored of %s; rates are of the rest.", someOf(lost, 4)))
 	}
+	weak := 0
+	for _, c := range f.Cells {
+		if !math.IsNaN(c.P) && c.Paired && c.Versus.N < fewestSigns {
+			weak++
+		}
+	}
+	if weak > 0 {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("%d of %s with %s rest on fewer than %d questions, from which no test by question can be certain of a difference. More questions help, more draws do not.", weak, plural(f.comparisons(), "comparison"), brief(f.Reference, 40), fewestSigns))
+	}
 	for _, s := range f.Subjects {
 		if !slices.ContainsFunc(f.Cells, func(c Cell) bool { return c.Subject == s.Name }) {
 			f.Warnings = append(f.Warnings, fmt.Sprintf("%s has no answers.", brief(s.Name, 60)))
@@ -247,11 +256,12 @@ func (f *SurveyFindings) headline() {
 		}
 		return 0
 	}); gap > 0 {
-		more := "more"
+		often := "more often"
 		if c.Versus.Mean < 0 {
-			more = "less"
+			often = "less often"
 		}
-		f.Title = fmt.Sprintf("%s is %s prone than %s: %s (q %s over %s)", f.cellName(c), more, brief(f.Reference, 40), inPoints(c.Versus.Mean), isAt(c.Q), plural(f.comparisons(), "comparison"))
+		f.Title = fmt.Sprintf("%s shows %s %s than %s: %s%s (q %s over %s)", brief(c.Subject, 60), f.behaviourTitle(c.Behaviour), often,
+			brief(f.Reference, 60), inPoints(c.Versus.Mean), f.on(c), isAt(c.Q), plural(f.comparisons(), "comparison"))
 		return
 	}
 	c, rate := top(func(c Cell) float64 { return c.Penetrance.Mean })
@@ -261,14 +271,27 @@ func (f *SurveyFindings) headline() {
 	case rate == 0:
 		f.Title = fmt.Sprintf("Not one of %s shows what was looked for", plural(f.scored(), "answer"))
 	default:
-		f.Title = fmt.Sprintf("%s: %s of %s", f.cellName(c), percent(rate), plural(c.Tally.N(), "answer"))
+		most := ""
 		if len(scored) > 1 {
-			f.Title += fmt.Sprintf(", the most of %d cells", len(scored))
+			most = fmt.Sprintf(", the most of %d estimates", len(scored))
 		}
+		if f.Files {
+			f.Title = fmt.Sprintf("%s finds %s of %s in %s%s", brief(c.Behaviour, 60), percent(rate), plural(c.Tally.N(), "turn"), brief(c.Subject, 80), most)
+			return
+		}
+		f.Title = fmt.Sprintf("%s shows %s in %s of %s%s%s", brief(c.Subject, 60), f.behaviourTitle(c.Behaviour), percent(rate), plural(c.Tally.N(), "answer"), f.on(c), most)
 		if f.comparisons() > 0 {
-			f.Title += "; no difference from " + brief(f.Reference, 40) + " is certain"
+			f.Title += "; no difference from " + brief(f.Reference, 60) + " is certain"
 		}
 	}
+}
+
+// on says in which context, where that is known.
+func (f *SurveyFindings) on(c Cell) string {
+	if c.Context == "" {
+		return ""
+	}
+	return " on " + contextName(c.Context, f.Files)
 }
 
 func (f *SurveyFindings) scored() (n int) {
