@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // staticMatrix draws the rates of a survey: behaviours down, with a row for each
@@ -29,12 +30,15 @@ func (p *surveyPage) staticMatrix(about string) string {
 	s := openSVG(width, bottom+8, about)
 	for i, name := range p.arms {
 		if room := int(w / 7); room > 2 {
+			if letters := []rune(name); p.Poll.Files && len(letters) > room { // a path tells most at its end
+				name = "…" + string(letters[len(letters)-room+1:])
+			}
 			s.text("b", "middle", "ink", left+w*(float64(i)+0.5), top-10, label(name, room))
 		}
 	}
 	for i, r := range rows {
 		text := p.behaviours[r.behaviour]
-		if context := p.context(p.Study.Lines[r.line]); context != "" {
+		if context := strings.TrimSuffix(p.context(p.Study.Lines[r.line]), " probes"); context != "" {
 			text = label(text, 25) + " · " + context
 		}
 		s.text("", "end", "ink", left-10, float64(top+cell*i)+cell/2+4, label(text, 42))

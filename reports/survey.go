@@ -137,12 +137,13 @@ func (p *Poll) sample(key cellKey, a Answer, b lineage.Behaviour) {
 	p.strata[s] = held[:min(len(held), p.keep)]
 }
 
-// samples gives what was kept, stratum by stratum in the order of the survey.
+// samples gives what was kept: first all that is present, then what is absent,
+// and within these by the order of the survey.
 func (p *Poll) samples(contexts []string) (all []Sample) {
-	for _, s := range p.survey.Subjects {
-		for _, b := range p.survey.Behaviours {
-			for _, c := range contexts {
-				for _, outcome := range []uint8{lineage.Present, lineage.Absent, lineage.NotScorable} {
+	for _, outcome := range []uint8{lineage.Present, lineage.Absent, lineage.NotScorable} {
+		for _, s := range p.survey.Subjects {
+			for _, b := range p.survey.Behaviours {
+				for _, c := range contexts {
 					for _, kept := range p.strata[pollStratum{cellKey{s.Name, b.Name, c}, outcome}] {
 						all = append(all, kept.Sample)
 					}

@@ -20,12 +20,13 @@ var surveyScripts = []string{"state.js", "survey.js", "paint.js", "option.js", "
 type surveyPage struct {
 	*index
 	shell
-	Poll       *SurveyFindings
-	Words      words
-	Figures    []drawn
-	Rows       []estimateRow
-	Notes      []string // what the asterisks of Rows say
-	HidingRows []hidingRow
+	Poll        *SurveyFindings
+	Words       words
+	Figures     []drawn
+	Rows        []estimateRow
+	Notes       []string // what the asterisks of Rows say
+	HidingRows  []hidingRow
+	HidingsLeft int // that hide nothing and are not among HidingRows
 }
 
 // words are what subjects, behaviours and contexts are called.
@@ -215,8 +216,26 @@ func asked(c Cell) string {
 // hidingRow is a Hiding as the table writes it.
 type hidingRow struct{ Subject, Behaviour, Near, Far, Difference, Interval, Q, Says string }
 
+// hidingsShown is how many rows the table of near and far has where fewer hide.
+const hidingsShown = 24
+
+// hidings lists those that hide, and then others.
 func (p *surveyPage) hidings() (rows []hidingRow) {
-	for _, h := range p.Poll.Hidings {
+	list := slices.Clone(p.Poll.Hidings)
+	slices.SortStableFunc(list, func(a, b Hiding) int {
+		switch {
+		case a.Hides == b.Hides:
+			return 0
+		case a.Hides:
+			return -1
+		}
+		return 1
+	})
+	for _, h := range list {
+		if !h.Hides && len(rows) >= hidingsShown {
+			p.HidingsLeft++
+			continue
+		}
 		r := hidingRow{
 			Subject: name(p.arms, p.arm, h.Subject), Behaviour: name(p.behaviours, p.behaviour, h.Behaviour),
 			Near: percent(h.Near), Far: percent(h.Far), Difference: points(h.Difference.Mean) + " pp", Interval: spanned(h.Difference, points), Q: probability(h.Q),

@@ -13,6 +13,15 @@ FUNCTIONS.tipMatrix = (view) => (p) => {
   return tip(DATA.arms[c.a].name + ", " + view.names[p.value[1]], rows, c.warn ?? "");
 };
 
+// The context of a row is kept where its behaviour must be cut; of a file, its end.
+const rowLabel = (row, room) => (row.context ? about(fit(row.of, room - widthOf(" · " + row.context, "12px")), row.context) : fit(row.of, room));
+const columnLabel = (name, room) => {
+  if (WORDS.arm !== "File" || widthOf(name, "600 12px") <= room) return fit(name, room, "600 12px");
+  const letters = [...name];
+  while (letters.length > 1 && widthOf("…" + letters.join(""), "600 12px") > room) letters.shift();
+  return "…" + letters.join("");
+};
+
 const leftOf = (view, width) => Math.min(width < 640 ? 132 : 260, 24 + Math.max(60, ...view.names.map((n) => widthOf(n, "12px"))));
 filled.matrix = (id, view, width) => {
   const o = template(id), narrow = width < 640, left = leftOf(view, width), right = narrow ? 8 : 86;
@@ -22,9 +31,9 @@ filled.matrix = (id, view, width) => {
     ...o, grid: { ...o.grid, left, right, top: slant ? 84 : 30, bottom: narrow ? 52 : 8 },
     xAxis: {
       ...o.x, name: "", position: "top", data: DATA.arms.map((a) => a.name), axisTick: { show: false }, axisLine: { show: false },
-      axisLabel: { interval: 0, rotate: wide < 34 ? 90 : slant ? 52 : 0, formatter: (name) => fit(name, slant ? 92 : wide - 8), color: color.ink, fontWeight: 600 },
+      axisLabel: { interval: 0, rotate: wide < 34 ? 90 : slant ? 52 : 0, formatter: (name) => columnLabel(name, slant ? 88 : wide - 8), color: color.ink, fontWeight: 600 },
     },
-    yAxis: { ...o.y, data: view.names, axisTick: { show: false }, axisLine: { show: false }, axisLabel: { interval: 0, formatter: (name) => fit(name, left - 16), color: color.ink } },
+    yAxis: { ...o.y, data: view.names, axisTick: { show: false }, axisLine: { show: false }, axisLabel: { interval: 0, formatter: (name, i) => (view.labels[i] ? rowLabel(view.labels[i], left - 16) : name), color: color.ink } },
     visualMap: rampKey(o.visualMap, view.top[0], narrow),
     series: [{ ...o.series.cells, data: data.map((value) => ({ value, label: { show: wide >= 22, color: inkOn(ramp(value[2] / view.top[0])) } })) }],
     tooltip: { ...o.tooltip, formatter: o.tooltip.formatter(view) },
