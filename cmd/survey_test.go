@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/heirloom-sim/heirloom/sim"
 )
 
 // inspectLog is a log of the Inspect framework: three questions, four epochs each.
@@ -149,6 +151,24 @@ func TestSurveyMistakesAreAnswered(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
 			t.Errorf("%s: exit %d (wanted %d), %s%s", name, code, c.code, stdout, stderr)
 		}
+	}
+}
+
+func TestSurveysOfTheDocumentationAreValid(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "survey.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := blocks(string(text), "yaml")
+	if len(all) != 1 {
+		t.Fatalf("%d surveys in the documentation", len(all))
+	}
+	f, err := sim.ParseSurvey("docs/survey.md", ".", []byte(all[0]), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Draws != 8 || f.Reference != "base" || len(f.Subjects) != 3 || f.Subjects["tuned"].Model != "tuned" || f.Subjects["published"].Options.Where["model"] != "tuned" {
+		t.Errorf("%+v", f.Survey)
 	}
 }
 

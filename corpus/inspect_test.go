@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -234,6 +235,57 @@ func TestZipBombsAreRefusedInLittleMemory(t *testing.T) {
 	}
 }
 
+// Whatever happens to a log, it is read or answered: 3000 damaged logs, the same
+// ones every time.
+func TestDamagedInspectLogsAreReadOrAnswered(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	whole := [][]byte{[]byte(inspectJSON(inspectSamples...)), packedLog(t, zip.Deflate, inspectSamples...), packedLog(t, zstd.ZipMethodWinZip, inspectSamples[1])}
+	read, answered := 0, 0
+	for i := range 3000 {
+		data := bytes.Clone(whole[i%len(whole)])
+		for range 1 + r.IntN(3) {
+			at := r.IntN(len(data))
+			switch r.IntN(3) {
+			case 0:
+				data[at] = byte(r.IntN(256))
+			case 1:
+				data = data[:at+1]
+			case 2:
+				data = append(data[:at:at+1], data[min(len(data)-1, at+r.IntN(20)):]...)
+			}
+		}
+		if roundTrips(t, data) {
+			read++
+		} else {
+			answered++
+		}
+	}
+	if read < 30 || answered < 300 {
+		t.Errorf("%d logs were read and %d answered; the damage is of no use", read, answered)
+	}
+}
+
+// roundTrips reads a log, and writes what it says as chat and reads that. It is
+// false where the log is answered with a fault.
+func roundTrips(t *testing.T, data []byte) bool {
+	t.Helper()
+	var docs List
+	for d, err := range Read(bytes.NewReader(data), Options{Format: Inspect, MaxLineBytes: 1 << 16}) {
+		if err != nil {
+			if text := err.Error(); text == "" || strings.Contains(text, "%!") {
+				t.Errorf("the fault reads %q", text)
+			}
+			return false
+		}
+		docs = append(docs, d)
+	}
+	again := parse(t, "x.jsonl", string(write(t, Chat, docs)), Options{Format: Chat})
+	if fmt.Sprint(conversations(t, again)) != fmt.Sprint(conversations(t, docs)) {
+		t.Errorf("%v written as chat reads %v", docs, again)
+	}
+	return true
+}
+
 // The reader of a stream agrees with the parser of a whole text on what is there.
 func FuzzInspectLog(f *testing.F) {
 	f.Add([]byte(inspectJSON(inspectSamples...)))
@@ -243,21 +295,5 @@ func FuzzInspectLog(f *testing.F) {
 		f.Add([]byte(inspectJSON(s)))
 	}
 	f.Add([]byte(`{"samples":[{"id":"\"","input":[{"role":"user","content":[{"type":"text","text":"a"}]}],"attachments":{"x":"y"}}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		o := Options{Format: Inspect, MaxLineBytes: 1 << 16}
-		var docs List
-		for d, err := range Read(bytes.NewReader(data), o) {
-			if err != nil {
-				if text := err.Error(); text == "" || strings.Contains(text, "%!") {
-					t.Errorf("the fault reads %q", text)
-				}
-				return
-			}
-			docs = append(docs, d)
-		}
-		again := parse(t, "x.jsonl", string(write(t, Chat, docs)), Options{Format: Chat})
-		if fmt.Sprint(conversations(t, again)) != fmt.Sprint(conversations(t, docs)) {
-			t.Errorf("%v written as chat reads %v", docs, again)
-		}
-	})
+	f.Fuzz(func(t *testing.T, data []byte) { roundTrips(t, data) })
 }
