@@ -29,7 +29,7 @@ func (p *program) survey() *cli.Command {
 			&cli.StringSliceFlag{Name: "model", Aliases: []string{"m"}, Usage: "`name=what`: a file of transcripts, backend:source, or the address of a server with #model; repeatable"},
 			&cli.StringSliceFlag{Name: "behaviour", Aliases: []string{"b"}, Usage: "`name` of a behaviour of the catalogue; repeatable; all of them where none is given"},
 			&cli.StringFlag{Name: "reference", Usage: "`name` of the model that the others are compared with"},
-			&cli.IntFlag{Name: "draws", Usage: "answers to each probe conversation"},
+			&cli.IntFlag{Name: "draws", DefaultText: "4", Usage: "answers to each probe conversation"},
 			setFlag,
 			&cli.StringFlag{Name: "folder", Usage: "`folder` that keeps the answers; NAME.heirloom where it is not given"},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "HTML `file`; FOLDER/survey.html where it is not given, - for stdout"},
