@@ -122,8 +122,8 @@ func (p *program) app() *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			p.init(), p.plan(), p.run(), p.status(), p.report(), p.detect(),
-			p.detector(), p.score(), p.behaviours(),
+			p.init(), p.plan(), p.run(), p.status(), p.report(),
+			p.detect(), p.survey(), p.detector(), p.score(), p.behaviours(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}

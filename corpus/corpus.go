@@ -2,8 +2,8 @@
 // are read from and written to files, and how a training corpus is put together
 // from several pools of them.
 //
-//  1. A file (OpenAI chat JSONL, prompt/completion JSONL, plain text, Parquet)
-//     is opened as a Pool: documents by index.
+//  1. A file (OpenAI chat JSONL, prompt/completion JSONL, plain text, Parquet,
+//     Inspect logs) is opened as a Pool: documents by index.
 //  2. A Mixture names parts with shares; Quotas turns it into positions: which
 //     pool fills which positions of the corpus.
 //  3. A Shuffle says which document of a pool stands at a position, without
@@ -37,6 +37,7 @@ type Origin struct {
 	Source    string // name of the pool
 	Node      string // the model that wrote it, "" for text from outside
 	Index     int    // in its pool
+	Row       int    // of the file, from 0, where Stream read it; documents of one row are turns of one transcript
 	Behaviour string // the behaviour that it was written to show, "" for none
 }
 

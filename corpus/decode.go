@@ -45,6 +45,9 @@ func newDecoder(name string, o Options) (*decoder, error) {
 	if format.plain() && (len(o.Fields) > 0 || len(o.Where) > 0 || o.Label != "") {
 		return nil, fmt.Errorf("format: %s is plain text, in which fields, where and label find nothing", format)
 	}
+	if format == Inspect && len(o.Fields) > 0 {
+		return nil, errors.New("fields: the samples of an Inspect log have messages alone; leave fields out")
+	}
 	if format == Chat && len(o.Fields) > 0 && o.Fields[fieldMessages] == "" {
 		return nil, errors.New("fields: format chat has messages alone; leave format out or name messages")
 	}

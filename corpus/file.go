@@ -15,8 +15,8 @@ import (
 
 // File is a Pool of the documents of a file. It holds where each document
 // stands, 16 bytes a document, and reads documents when they are asked for. A
-// compressed or Parquet file is unpacked once into a temporary file. The file
-// must not change while it is open.
+// compressed or Parquet file, or an Inspect log, is unpacked once into a
+// temporary file. The file must not change while it is open.
 type File struct {
 	name     string
 	digest   string
@@ -73,7 +73,7 @@ func (f *File) build(d *decoder) error {
 		}
 		if h.record.at != previous {
 			previous, at = h.record.at, h.record.at
-			if d.format == Parquet {
+			if d.format.rewritten() {
 				at = f.spool.size
 				f.spool.Write(h.record.data) // Flush reports what fails
 			}
@@ -108,6 +108,9 @@ func (f *File) stream(d *decoder, sum hash.Hash) (all iter.Seq2[record, error], 
 		}
 		return parquetRecords(f.file, info.Size(), d.o.maxLine()), func() {}, nil
 	}
+	if d.format == Inspect {
+		return f.streamInspect(d, sum)
+	}
 	plain, packed, release, err := decompressed(io.TeeReader(f.file, sum))
 	if err != nil {
 		return nil, nil, err
@@ -120,6 +123,26 @@ func (f *File) stream(d *decoder, sum hash.Hash) (all iter.Seq2[record, error], 
 		plain = io.TeeReader(plain, f.spool)
 	}
 	return records(plain, d.format, d.o.maxLine()), release, nil
+}
+
+// streamInspect opens the samples of a log, whose rows go into the spool.
+func (f *File) streamInspect(d *decoder, sum hash.Hash) (all iter.Seq2[record, error], release func(), err error) {
+	if f.spool, err = newSpool(); err != nil {
+		return nil, nil, err
+	}
+	info, err := f.file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	head := make([]byte, 4)
+	if n, _ := f.file.ReadAt(head, 0); isZip(head[:n]) {
+		return inspectRecords(io.NewSectionReader(f.file, 0, info.Size()), d.o.maxLine()), func() {}, nil
+	}
+	plain, _, release, err := decompressed(io.TeeReader(f.file, sum))
+	if err != nil {
+		return nil, nil, err
+	}
+	return inspectRecords(plain, d.o.maxLine()), release, nil
 }
 
 // Len is the number of documents.

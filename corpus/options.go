@@ -22,12 +22,16 @@ const (
 	Paragraphs Format = "paragraphs" // plain text, documents parted by blank lines
 	Whole      Format = "whole"      // plain text, the file is one document
 	Parquet    Format = "parquet"    // columns with the names of the JSONL keys
+	Inspect    Format = "inspect"    // a log of the Inspect framework, JSON or .eval: a document a sample
 )
 
-var formats = []Format{JSONL, Chat, Completion, Lines, Paragraphs, Whole, Parquet}
+var formats = []Format{JSONL, Chat, Completion, Lines, Paragraphs, Whole, Parquet, Inspect}
 
 // plain formats have neither keys nor turns.
 func (f Format) plain() bool { return f == Lines || f == Paragraphs || f == Whole }
+
+// rewritten formats are read as the JSON rows that stand for their records.
+func (f Format) rewritten() bool { return f == Parquet || f == Inspect }
 
 // DefaultMaxLineBytes is the longest row that is read unless Options say
 // otherwise: 64 MiB.
@@ -36,10 +40,11 @@ const DefaultMaxLineBytes = 64 << 20
 // Options say how a file becomes documents. The zero value reads every document
 // of a file whose name tells its format.
 type Options struct {
-	Format       Format            `yaml:"format,omitempty" json:"format,omitempty" doc:"How documents stand in the file: jsonl, chat, completion, lines, paragraphs, whole or parquet; by default told by the file's extension."`
+	Format       Format            `yaml:"format,omitempty" json:"format,omitempty" doc:"How documents stand in the file: jsonl, chat, completion, lines, paragraphs, whole, parquet or inspect; by default told by the file's extension."`
 	Fields       map[string]string `yaml:"fields,omitempty" json:"fields,omitempty" doc:"Which key of a row holds what: messages, or system, user and assistant, or text, each to the key's name in the file."`
 	Where        map[string]string `yaml:"where,omitempty" json:"where,omitempty" doc:"Keep only rows whose keys hold exactly these values."`
 	Turns        int               `yaml:"turns,omitempty" json:"turns,omitempty" doc:"Split each transcript into one document per assistant turn, of at most this many messages ending with it; 0 keeps transcripts whole."`
+	Final        bool              `yaml:"final,omitempty" json:"final,omitempty" doc:"With turns: keep the last assistant turn of each transcript alone."`
 	Label        string            `yaml:"label,omitempty" json:"label,omitempty" doc:"With turns: keep the assistant turns by their count of this name in the row's labels."`
 	LabelMin     *float64          `yaml:"label_min,omitempty" json:"label_min,omitempty" doc:"The least count of label that a kept turn has; by default 1, or 0 where label_max is set."`
 	LabelMax     *float64          `yaml:"label_max,omitempty" json:"label_max,omitempty" doc:"The greatest count of label that a kept turn has; 0 keeps the turns that were judged not to show it."`
@@ -71,6 +76,9 @@ func (o Options) Validate() error {
 	}
 	if o.Label != "" && o.Turns == 0 {
 		fault("label: %q chooses among assistant turns; set turns to how many messages each document should have", o.Label)
+	}
+	if o.Final && o.Turns == 0 {
+		fault("final: chooses among assistant turns; set turns to how many messages each document should have")
 	}
 	if o.Label == "" && (o.LabelMin != nil || o.LabelMax != nil) {
 		fault("label_min and label_max need label, the name that is counted")
@@ -142,6 +150,8 @@ func (o Options) format(name string) (Format, error) {
 		return Lines, nil
 	case ".parquet":
 		return Parquet, nil
+	case ".json", ".eval":
+		return Inspect, nil
 	}
 	return "", fmt.Errorf("%s: the name does not tell the format; set format to one of %s", name, listed(formats))
 }

@@ -133,7 +133,7 @@ func (e *rowEncoder) group(group parquet.RowGroup, number *int, yield func(recor
 			}
 			return e.encode(buf[0])
 		})
-		if !yield(record{e.out, int64(*number), *number}, err) || err != nil {
+		if !yield(record{data: e.out, at: int64(*number), number: *number}, err) || err != nil {
 			return false
 		}
 	}

@@ -1,8 +1,11 @@
 package corpus
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"os"
 )
 
 // hit is one document that a record gives.
@@ -22,6 +25,9 @@ func (d *decoder) walk(name string, all iter.Seq2[record, error]) iter.Seq2[hit,
 				err = d.parse(rec.data)
 			}
 			if err != nil {
+				if rec.label != "" {
+					err = fmt.Errorf("%s: %w", rec.label, err)
+				}
 				yield(hit{}, &located{name, rec.number, err})
 				return
 			}
@@ -49,14 +55,14 @@ func Read(r io.Reader, o Options) iter.Seq2[Document, error] {
 	if o.Format == "" {
 		o.Format = JSONL
 	}
-	return read("", r, o)
+	return read("", r, o, false)
 }
 
 // Parse reads all of r into memory. name stands in errors and, unless Format is
 // set, tells the format by its extension.
 func Parse(name string, r io.Reader, o Options) (List, error) {
 	var all List
-	for doc, err := range read(name, r, o) {
+	for doc, err := range read(name, r, o, false) {
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +71,31 @@ func Parse(name string, r io.Reader, o Options) (List, error) {
 	return all, nil
 }
 
-func read(name string, r io.Reader, o Options) iter.Seq2[Document, error] {
+// Stream yields the documents of a file in order, in memory bounded by its
+// longest row, with Origin.Row set. Unlike Open it keeps no index, and a fault in the middle comes
+// after the documents before it.
+func Stream(path string, o Options) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		f, err := os.Open(path)
+		if err == nil {
+			defer f.Close()
+			if info, fault := f.Stat(); fault == nil && info.IsDir() {
+				err = &located{path, 0, errors.New("is a directory; name one file in it")}
+			}
+		}
+		if err != nil {
+			yield(Document{}, err)
+			return
+		}
+		for doc, err := range read(path, f, o, true) {
+			if !yield(doc, err) {
+				return
+			}
+		}
+	}
+}
+
+func read(name string, r io.Reader, o Options, rows bool) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		d, err := newDecoder(name, o)
 		if err != nil {
@@ -78,14 +108,20 @@ func read(name string, r io.Reader, o Options) iter.Seq2[Document, error] {
 			return
 		}
 		defer release()
-		index := 0
+		index, row, at := 0, -1, int64(-1)
 		for h, err := range d.walk(name, all) {
 			if err != nil {
 				yield(Document{}, err)
 				return
 			}
 			doc := d.document(h.last)
+			if h.record.at != at {
+				row, at = row+1, h.record.at
+			}
 			doc.Origin.Index = index
+			if rows {
+				doc.Origin.Row = row
+			}
 			if !yield(doc, nil) {
 				return
 			}
@@ -102,6 +138,12 @@ func (d *decoder) open(r io.Reader) (iter.Seq2[record, error], func(), error) {
 			return nil, nil, err
 		}
 		return parquetRecords(at, size, d.o.maxLine()), release, nil
+	}
+	if at, random := r.(io.ReaderAt); random && d.format == Inspect {
+		head := make([]byte, 4)
+		if _, err := at.ReadAt(head, 0); err == nil && isZip(head) {
+			return inspectRecords(r, d.o.maxLine()), func() {}, nil
+		}
 	}
 	plain, _, release, err := decompressed(r)
 	if err != nil {

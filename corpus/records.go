@@ -13,7 +13,8 @@ import (
 type record struct {
 	data   []byte // valid until the next record
 	at     int64  // offset of data in the stream
-	number int    // of its first line, or of the row in Parquet; from 1
+	number int    // of its first line, or of the row in Parquet or the sample; from 1
+	label  string // what errors call it beside its number, "" where that is all
 }
 
 // located is an error with the place that it is about.
@@ -41,6 +42,8 @@ func (e *located) Unwrap() error { return e.err }
 // record that says where it happened.
 func records(r io.Reader, format Format, limit int) iter.Seq2[record, error] {
 	switch format {
+	case Inspect:
+		return inspectRecords(r, limit)
 	case Whole:
 		return wholeRecord(r, limit)
 	case Paragraphs:
@@ -131,7 +134,7 @@ func lineRecords(r io.Reader, limit int) iter.Seq2[record, error] {
 			if err == nil && blank(line) {
 				continue
 			}
-			if !yield(record{line, at, l.number}, err) || err != nil {
+			if !yield(record{data: line, at: at, number: l.number}, err) || err != nil {
 				return
 			}
 		}
@@ -156,7 +159,7 @@ func paragraphRecords(r io.Reader, limit int) iter.Seq2[record, error] {
 				return
 			}
 			if end := err == io.EOF || err == nil && blank(line); end && len(text) > 0 {
-				if !yield(record{chomp(text), at, first}, nil) {
+				if !yield(record{data: chomp(text), at: at, number: first}, nil) {
 					return
 				}
 				text = text[:0]
@@ -188,7 +191,7 @@ func wholeRecord(r io.Reader, limit int) iter.Seq2[record, error] {
 			err = tooLong(limit)
 		}
 		if err != nil || !blank(text) {
-			yield(record{text, l.at, 1}, err)
+			yield(record{data: text, at: l.at, number: 1}, err)
 		}
 	}
 }

@@ -61,6 +61,9 @@ func (d *decoder) split() error {
 			}
 		}
 	}
+	if n := len(d.kept); d.o.Final && n > 1 {
+		d.kept = append(d.kept[:0], d.kept[n-1])
+	}
 	return nil
 }
 

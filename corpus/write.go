@@ -40,6 +40,8 @@ func NewWriter(w io.Writer, format Format) (Writer, error) {
 		return &textWriter{w: b, encode: appendWhole}, nil
 	case Parquet:
 		return newParquetWriter(w), nil
+	case Inspect:
+		return nil, errors.New("format: inspect is read and not written; write chat")
 	}
 	return nil, fmt.Errorf("format: %q is not known; known are %s", format, listed(formats))
 }

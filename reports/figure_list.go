@@ -60,7 +60,7 @@ func (x *index) figures(every bool) ([]drawn, error) {
 				"Hatched is where 95%% of single lineages stay if texts are copied without selection. All panels share one scale.", x.drawnText()) + x.readText(),
 		}},
 		{Figure: Figure{
-			ID: "heat", Title: "Prevalence at a glance", Option: made(heatOption("heat")),
+			ID: "heat", Title: "Prevalence at a glance", Option: made(heatOption("heat", "Model generation", "tipHeat")),
 			Caption: fmt.Sprintf("Mean prevalence over %s in percent; intervals and counts are in the table.", counted(n, "replicate")) + x.readText(),
 			Table:   x.heatTable(),
 		}, Hint: "Click a cell to read samples."},

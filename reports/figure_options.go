@@ -131,14 +131,14 @@ func finishLines(series []fields) {
 	}
 }
 
-// heatOption draws prevalence by row and generation.
-func heatOption(id string) (json.RawMessage, error) {
+// heatOption draws a rate by row and generation, or whatever else across is.
+func heatOption(id, across, tip string) (json.RawMessage, error) {
 	c := charts.NewHeatMap()
 	c.SetGlobalOptions(
 		charts.WithInitializationOpts(opts.Initialization{ChartID: id}),
 		charts.WithAnimation(false),
-		charts.WithTooltipOpts(opts.Tooltip{Trigger: "item", Formatter: "@fn:tipHeat"}),
-		charts.WithXAxisOpts(opts.XAxis{Type: "category", Name: "Model generation", NameLocation: "middle", NameGap: 28}),
+		charts.WithTooltipOpts(opts.Tooltip{Trigger: "item", Formatter: types.FuncStr("@fn:" + tip)}),
+		charts.WithXAxisOpts(opts.XAxis{Type: "category", Name: across, NameLocation: "middle", NameGap: 28}),
 		charts.WithYAxisOpts(opts.YAxis{Type: "category", Inverse: opts.Bool(true), AxisLabel: &opts.AxisLabel{}}),
 	)
 	c.MultiSeries = charts.MultiSeries{{Id: "cells", Type: types.ChartHeatMap, Label: &opts.Label{Show: opts.Bool(true)}}}

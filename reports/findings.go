@@ -111,7 +111,9 @@ type Sample struct {
 	Score                                float64
 	Reason                               string
 	Prompt, Text                         string
-	Spans                                []lineage.Span // of Text
+	Spans                                []lineage.Span    // of Text
+	Turns                                []lineage.Message // of a survey, in the place of Prompt: what stood before Text
+	TurnsCut                             int               // turns before those
 }
 
 // Findings are everything that a report shows.

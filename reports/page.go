@@ -15,7 +15,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// scripts are the parts of the page's one script, in the order they run.
+// scripts are the parts of the one script of a study's page, in the order they run.
 var scripts = []string{"state.js", "views.js", "paint.js", "descent.js", "option.js", "figures.js", "samples.js", "choose.js", "start.js"}
 
 // PageOptions are what a page says beyond the findings.
@@ -39,27 +39,67 @@ func (f *Findings) HTML(w io.Writer, o PageOptions) error {
 	if err != nil {
 		return err
 	}
+	return write(w, "page.html", p)
+}
+
+func write(w io.Writer, template string, p any) error {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	if err := pageTemplate.ExecuteTemplate(&b, template, p); err != nil {
 		return fmt.Errorf("report: page cannot be written: %w", err)
 	}
-	_, err = w.Write(b.Bytes())
+	_, err := w.Write(b.Bytes())
 	return err
 }
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
+// shell is what every page has around its content.
+type shell struct {
+	Options     PageOptions
+	Policy      string
+	Style       template.CSS
+	Script      template.JS
+	Library     *library
+	Packed      template.HTML // the library
+	Headline    string
+	Data, Texts block
+}
+
+// newShell makes the shell of a page that runs some of the scripts.
+func newShell(o PageOptions, scripts []string) (shell, error) {
+	p := shell{Options: o, Library: chartLibrary()}
+	if o.Static {
+		p.Library = nil
+	}
+	run, err := script(scripts)
+	if err != nil {
+		return p, err
+	}
+	style, err := assets.ReadFile("assets/style.css")
+	if err != nil {
+		return p, err
+	}
+	p.Script, p.Style = template.JS(run), template.CSS(themes()+string(style))
+	sources := []string{scriptSource(run)}
+	if p.Library != nil {
+		p.Packed = template.HTML(p.Library.packed)
+		sources = append(sources, p.Library.source)
+	}
+	p.Policy = policy(sources...)
+	return p, nil
+}
+
+var pageTemplate = template.Must(template.New("").Funcs(template.FuncMap{
 	"visible": visible,
 	"line":    func(s string) string { return label(s, 120) },
 	"short":   func(s string) string { return label(s, 13) },
 	"count":   func(list []string, what string) string { return counted(len(list), what) },
 	"named":   func(name string, b block) namedBlock { return namedBlock{name, b} },
-}).ParseFS(assets, "assets/page.html"))
+}).ParseFS(assets, "assets/*.html"))
 
 // script is the one script of a page that runs.
-func script() (string, error) {
+func script(parts []string) (string, error) {
 	var b strings.Builder
 	b.WriteString("(async () => {\n\"use strict\";\n")
-	for _, name := range scripts {
+	for _, name := range parts {
 		part, err := assets.ReadFile("assets/" + name)
 		if err != nil {
 			return "", err

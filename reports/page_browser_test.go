@@ -202,8 +202,13 @@ func saved(t *testing.T, name string, f *Findings, o PageOptions) string {
 	if err := f.HTML(&b, o); err != nil {
 		t.Fatal(err)
 	}
+	return savedPage(t, name, b.String())
+}
+
+func savedPage(t *testing.T, name, page string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".html")
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path

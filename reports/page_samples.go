@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -21,20 +22,22 @@ const (
 
 // sampleData is a Sample as the page's script reads it.
 type sampleData struct {
-	ID         string    `json:"id"`
-	Arm        int       `json:"a"` // -1 where the study has no such arm, line or behaviour
-	Line       int       `json:"l"`
-	Behaviour  int       `json:"b"`
-	Detector   string    `json:"d"`
-	Probe      bool      `json:"p,omitempty"`
-	Replicate  int       `json:"r"`
-	Generation int       `json:"g"`
-	Outcome    uint8     `json:"o"`
-	Score      number    `json:"v"`
-	Reason     string    `json:"why,omitempty"`
-	Prompt     string    `json:"ask,omitempty"`
-	Text       []segment `json:"s"`
-	Cut        int       `json:"cut,omitempty"` // characters left out
+	ID         string      `json:"id"`
+	Arm        int         `json:"a"` // -1 where the study has no such arm, line or behaviour
+	Line       int         `json:"l"`
+	Behaviour  int         `json:"b"`
+	Detector   string      `json:"d"`
+	Probe      bool        `json:"p,omitempty"`
+	Replicate  int         `json:"r"`
+	Generation int         `json:"g"`
+	Outcome    uint8       `json:"o"`
+	Score      number      `json:"v"`
+	Reason     string      `json:"why,omitempty"`
+	Prompt     string      `json:"ask,omitempty"`
+	Turns      [][2]string `json:"turns,omitempty"`  // role and text
+	Before     int         `json:"before,omitempty"` // turns left out before them
+	Text       []segment   `json:"s"`
+	Cut        int         `json:"cut,omitempty"` // characters left out
 }
 
 // sampleIsland is the texts of a page, and how many were read beyond them.
@@ -67,6 +70,9 @@ func (x *index) samples() sampleIsland {
 		for _, part := range d.Text {
 			size += len(part.Text) + len(part.Labels)
 		}
+		for _, turn := range d.Turns {
+			size += len(turn[0]) + len(turn[1])
+		}
 		if size += 250 + len(d.Prompt); size > sampleBytes {
 			break
 		}
@@ -92,6 +98,10 @@ func (x *index) sample(s Sample) sampleData {
 		Replicate: s.Replicate, Generation: s.Generation, Outcome: s.Outcome, Score: number(s.Score),
 		Reason: label(s.Reason, 200),
 	}
+	for _, m := range s.Turns {
+		d.Turns = append(d.Turns, [2]string{label(m.Role, 20), strings.ToValidUTF8(m.Content, "\uFFFD")})
+	}
+	d.Before = s.TurnsCut
 	d.Text, d.Cut = segments(s.Text, s.Spans, sampleLength)
 	if d.Text == nil {
 		d.Text = []segment{}

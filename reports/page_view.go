@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"maps"
 	"math"
 	"slices"
@@ -18,17 +17,10 @@ import (
 // through visible or line, and ready everywhere else.
 type page struct {
 	*index
-	Options     PageOptions
-	Policy      string
-	Style       template.CSS
-	Script      template.JS
-	Library     *library
-	Packed      template.HTML // the library
-	Headline    string
-	Numbers     []headline
-	Figures     []drawn
-	Verdicts    []verdictRow
-	Data, Texts block
+	shell
+	Numbers  []headline
+	Figures  []drawn
+	Verdicts []verdictRow
 }
 
 // headline is one of the numbers at the top.
@@ -36,18 +28,17 @@ type headline struct{ Hue, Title, Value, Interval, Corrected, Condition string }
 
 func newPage(f *Findings, o PageOptions) (*page, error) {
 	x := newIndex(f)
-	lib := chartLibrary()
-	if o.Static {
-		lib = nil
+	around, err := newShell(o, scripts)
+	if err != nil {
+		return nil, err
 	}
-	p := &page{index: x, Options: o, Library: lib, Headline: cmp.Or(label(f.Title, 300), label(f.Study.Name, 300), "Report")}
-	var err error
-	if p.Figures, err = x.figures(lib == nil); err != nil {
+	p := &page{index: x, shell: around}
+	p.Headline = cmp.Or(label(f.Title, 300), label(f.Study.Name, 300), "Report")
+	if p.Figures, err = x.figures(p.Library == nil); err != nil {
 		return nil, err
 	}
 	options := map[string]json.RawMessage{}
-	if lib != nil {
-		p.Packed = template.HTML(lib.packed)
+	if p.Library != nil {
 		for _, d := range p.Figures {
 			options[d.ID] = d.Option
 		}
@@ -58,20 +49,6 @@ func newPage(f *Findings, o PageOptions) (*page, error) {
 	if p.Texts, err = newBlock(x.samples()); err != nil {
 		return nil, fmt.Errorf("report: samples: %w", err)
 	}
-	run, err := script()
-	if err != nil {
-		return nil, err
-	}
-	style, err := assets.ReadFile("assets/style.css")
-	if err != nil {
-		return nil, err
-	}
-	p.Script, p.Style = template.JS(run), template.CSS(themes()+string(style))
-	sources := []string{scriptSource(run)}
-	if lib != nil {
-		sources = append(sources, lib.source)
-	}
-	p.Policy = policy(sources...)
 	p.Numbers, p.Verdicts = x.headlines(), x.verdictRows()
 	return p, nil
 }

@@ -93,16 +93,6 @@ const verdicts = () => {
   }, allVerdicts ? "Show those of the chosen behaviour and line" : `Show all ${rows.length}`));
 };
 
-// One figure at a time, so that the page answers in between; a later call takes over.
-let turn = 0;
-const drawAll = async () => {
-  const mine = ++turn;
-  for (const id of ids) {
-    if (mine !== turn) return;
-    draw(id);
-    await new Promise((next) => setTimeout(next));
-  }
-};
 const refresh = () => {
   chooser();
   choices();

@@ -39,6 +39,16 @@ const still = (fig, view) => {
   table(fig, view, true);
 };
 
+// One figure at a time, so that the page answers in between; a later call takes over.
+let turn = 0;
+const drawAll = async () => {
+  const mine = ++turn;
+  for (const id of ids) {
+    if (mine !== turn) return;
+    draw(id);
+    await new Promise((next) => setTimeout(next));
+  }
+};
 // What a click on a figure asks to read.
 const ofCurve = (event, view) => {
   const c = view.list[/^mean\d/.test(event.seriesId) && (view.pages ? +event.seriesId.slice(4) : view.list.findIndex((x) => "mean" + x.a === event.seriesId))];

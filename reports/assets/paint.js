@@ -10,6 +10,18 @@ const percent = (v) => {
 const cell = (v) => (v > 0 && v < 0.005 ? "<1" : String(Math.round(v * 100)));
 const interval = (lo, hi) => (lo === null || lo === undefined || hi === null ? "no interval" : "95% CI " + percent(lo) + " to " + percent(hi));
 
+const about = (...parts) => parts.filter(Boolean).join(" · ");
+// niceCeiling is the end of an axis from 0 that shows v, and the step of its ticks.
+const niceCeiling = (v) => {
+  v = Math.min(v > 0 ? v : 0.05, 1);
+  const unit = 10 ** Math.floor(Math.log10(v / 4));
+  for (const m of [1, 2, 2.5, 5, 10]) {
+    const step = m * unit, top = Math.ceil(v / step - 1e-9) * step;
+    if (Math.round(top / step) <= 6) return top > 1 ? [1, 0.2] : [top, step];
+  }
+  return [1, 0.2];
+};
+
 const hex = (c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));
 const ramp = (share) => {
   const t = Math.max(0, Math.min(0.9999, share)) * (color.ramp.length - 1), i = Math.floor(t);

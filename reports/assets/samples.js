@@ -23,13 +23,25 @@ const picker = (text, list, value, pick, all) => {
   return el("label", { className: "made" }, el("span", {}, text), select);
 };
 
+// A survey calls its subjects, behaviours and contexts by other words.
+const WORDS = DATA.words ?? { behaviour: "Behaviour", arm: "Arm", line: "Line" };
+const placeOf = (s) => (DATA.words ? DATA.lines[s.l] ?? "" : `${DATA.lines[s.l] ?? "–"}, generation ${s.g}, replicate ${s.r}`);
+
+// What stood before the text: every turn with its role, folded away where it is long.
+const turnsOf = (s) => {
+  if (!s.turns) return null;
+  const turns = s.turns.map(([role, text]) => el("div", { className: "turn" }, put(el("span", { className: "role" }), role), put(el("div", { className: "prompt", dir: "auto" }), text)));
+  if (s.before) turns.unshift(el("p", { className: "sub" }, `${s.before} turns before these are left out.`));
+  return turns.length < 3 ? el("div", {}, ...turns) : el("details", {}, el("summary", { className: "sub" }, `${s.turns.length + (s.before ?? 0)} turns before`), ...turns);
+};
+
 const present = (key) => new Set(TEXTS.list.map((s) => s[key]));
 const filters = () => {
   const has = { arm: present("a"), line: present("l"), behaviour: present("b"), generation: present("g"), outcome: present("o") };
   const probes = TEXTS.list.some((s) => s.p);
   const named = (list, kept) => list.map((item, i) => [i, item.name ?? item]).filter(([i]) => kept.has(i));
   const choices = {
-    behaviour: ["Behaviour", named(DATA.behaviours, has.behaviour)], arm: ["Arm", named(DATA.arms, has.arm)], line: ["Line", named(DATA.lines, has.line)],
+    behaviour: [WORDS.behaviour, named(DATA.behaviours, has.behaviour)], arm: [WORDS.arm, named(DATA.arms, has.arm)], line: [WORDS.line, named(DATA.lines, has.line)],
     generation: ["Generation", [...has.generation].sort((a, b) => a - b).map((g) => [g, String(g)])],
     outcome: ["Outcome", [2, 1, 0].filter((o) => has.outcome.has(o)).map((o) => [o, OUTCOMES[o]])],
     part: ["Kind", probes ? [[0, PARTS[0]], [1, PARTS[1]]] : []],
@@ -65,10 +77,10 @@ const sampleCard = (s) => {
       fact(el("b", {}, DATA.behaviours[s.b]?.name ?? "–")),
       fact(el("span", { className: "badge outcome-" + s.o }, OUTCOMES[s.o] ?? "–"), s.o === 0 || s.v === null ? "" : " score " + s.v.toFixed(2)),
       fact(tint, DATA.arms[s.a]?.name ?? "–"),
-      fact(`${DATA.lines[s.l] ?? "–"}, generation ${s.g}, replicate ${s.r}`),
+      fact(placeOf(s)),
       fact(el("span", { className: "sub" }, s.d + (s.p ? " · probe" : ""))),
       s.why ? fact(put(el("span", { className: "sub" }), s.why)) : null),
-    el("div", { className: "sample-text" }, s.ask ? put(el("div", { className: "prompt", dir: "auto" }), s.ask) : null, text, el("code", { className: "sub" }, s.id)));
+    el("div", { className: "sample-text" }, s.ask ? put(el("div", { className: "prompt", dir: "auto" }), s.ask) : null, turnsOf(s), text, el("code", { className: "sub" }, s.id)));
 };
 
 const list = () => {

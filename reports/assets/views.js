@@ -31,7 +31,6 @@ const baseline = (c) => {
   return base === c ? undefined : base;
 };
 
-const about = (...parts) => parts.filter(Boolean).join(" · ");
 const chosen = () => [DATA.behaviours[state.behaviour]?.name, DATA.lines[state.line]];
 
 // The point of a curve where it ends: the last that has a number.
@@ -41,17 +40,6 @@ const ending = (c, key = "mean") => {
 };
 
 const highest = (list, ...columns) => Math.max(0, ...list.flatMap((c) => columns.flatMap((key) => [].concat(c[key] ?? 0))).filter((v) => v !== null));
-
-// niceCeiling is the end of an axis from 0 that shows v, and the step of its ticks.
-const niceCeiling = (v) => {
-  v = Math.min(v > 0 ? v : 0.05, 1);
-  const unit = 10 ** Math.floor(Math.log10(v / 4));
-  for (const m of [1, 2, 2.5, 5, 10]) {
-    const step = m * unit, top = Math.ceil(v / step - 1e-9) * step;
-    if (Math.round(top / step) <= 6) return top > 1 ? [1, 0.2] : [top, step];
-  }
-  return [1, 0.2];
-};
 
 const eventsOf = (arms) => {
   const known = new Map();
