@@ -158,7 +158,7 @@ func TestCrashAtAnyWriteRepeatsNoAnswerThatWasRecorded(t *testing.T) {
 			unrecorded = 1
 		}
 		if got := s.Repeated(); got != unrecorded {
-			t.Errorf("stopped at write %d of %s: %d questions were repeated", n, f.first, got)
+			t.Fatalf("stopped at write %d of %s: %d questions were repeated", n, f.first, got)
 		}
 		if got := fingerprint(t, ledger); got != want {
 			t.Fatalf("stopped at write %d and resumed: the ledger differs", n)
