@@ -143,7 +143,6 @@ func TestSurveyMistakesAreAnswered(t *testing.T) {
 		"no such behaviour": {[]string{"--model", "a=ngram:web/everyday", "-b", "trauma"}, exitInvalid, `unknown behaviour "trauma". Known: `},
 		"no such reference": {[]string{"--model", "a=ngram:web/everyday", "--reference", "b"}, exitInvalid, `unknown subject "b"`},
 		"no model there":    {[]string{"--model", "a=http://localhost:1/v1"}, exitInvalid, "endpoint and model go together"},
-		"no client":         {[]string{"--model", "a=http://localhost:1/v1#m", "-b", "trauma-narrative"}, exitFailed, "has no client for servers of models"},
 		"no one":            {[]string{"s.yaml"}, exitInvalid, "there is nobody to ask"},
 		"no parallel":       {[]string{"s.yaml", "--parallel", "0"}, exitUsage, "--parallel: 0 is less than 1"},
 	} {

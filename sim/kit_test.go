@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/heirloom-sim/heirloom/detectors/selfname"
+	_ "github.com/heirloom-sim/heirloom/detectors/sycophancy"
 	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/sim/catalogue"
 )

@@ -107,7 +107,7 @@ func ParseSurvey(name, dir string, data []byte, overrides []Override) (*SurveyFi
 	d := newDecoder(name, &fs)
 	f := &SurveyFile{Name: name, Dir: dir, Text: string(text), Survey: newSurvey()}
 	d.into("", root, f.Survey)
-	f.world = &World{decoder: d, Experiment: &Experiment{Seed: f.Seed, Sources: f.Sources, Behaviours: f.Behaviours, Detectors: f.Detectors}}
+	f.world = &World{decoder: d, dir: dir, kits: kits{}, Experiment: &Experiment{Seed: f.Seed, Sources: f.Sources, Behaviours: f.Behaviours, Detectors: f.Detectors}}
 	f.check()
 	f.Detectors = f.world.Detectors
 	return f, fs.err()

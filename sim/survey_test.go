@@ -19,6 +19,7 @@ import (
 	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/store"
 	"github.com/heirloom-sim/heirloom/sim"
+	"github.com/heirloom-sim/heirloom/sim/catalogue"
 )
 
 // surveyed runs a survey and gives its answers.
@@ -64,6 +65,11 @@ func told(answers []sim.SurveyAnswer) map[string]string {
 }
 
 func TestStandInsAnswerTheSameInAnySurvey(t *testing.T) {
+	probes := 0
+	for _, behaviour := range []string{"trauma-narrative", "self-loathing"} {
+		rows, _ := catalogue.Corpus(behaviour + "/probes")
+		probes += bytes.Count(rows, []byte("\n"))
+	}
 	ledger := &lineage.Memory{}
 	two, recalled, err := surveyed(t, ledger, ".", fmt.Sprintf(standIns, 2), sim.Means{}, 1)
 	if err != nil || recalled != 0 {
@@ -92,7 +98,7 @@ func TestStandInsAnswerTheSameInAnySurvey(t *testing.T) {
 			t.Errorf("%s is %s, and %s with more draws", id, a, again[id])
 		}
 	}
-	if len(four) != 2*len(two) || len(four) != 4*2*(12+8) {
+	if len(four) != 2*len(two) || len(four) != 4*2*probes {
 		t.Errorf("%d answers with two draws, %d with four", len(two), len(four))
 	}
 	contexts, turns := map[string]int{}, 0
