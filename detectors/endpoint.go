@@ -16,7 +16,8 @@ type Server struct {
 // a function of its request once it has been given: it is recorded before it is
 // used, so that nothing is paid for twice and a run that goes on sees what the
 // interrupted one saw. Requests that are equal but for Draw are repeats of one
-// question.
+// question. One that is on its way when its context ends is answered all the same,
+// if that does not take long: its answer is paid for.
 type Endpoint interface {
 	Chat(ctx context.Context, r ChatRequest) (ChatReply, error)
 	Embed(ctx context.Context, model string, texts []string) ([][]float32, error)

@@ -33,8 +33,8 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 			return err
 		}
 		a := &attempt{extra: q.extra}
-		once, cancel := context.WithTimeout(a.in(ctx), c.servers.Timeout)
-		used, err := send(once)
+		once, cancel := c.servers.unhurried(ctx)
+		used, err := send(a.in(once))
 		cancel()
 		if err == nil {
 			c.gate.settle(used, q.tokens)
@@ -68,6 +68,20 @@ func (c *Client) tell(line string) {
 	if c.servers.Log != nil && c.gate.news(line) {
 		c.servers.Log("%s", line)
 	}
+}
+
+// unhurried is the context of one attempt. It does not end with ctx: what is on
+// its way is paid for, so it has a while to be answered and recorded.
+func (s *Servers) unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
+	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Timeout)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(s.Grace):
+			cancel()
+		case <-once.Done():
+		}
+	})
+	return once, func() { stop(); cancel() }
 }
 
 // pause is how long the server wants to be left alone, or else our own wait

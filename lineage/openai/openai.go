@@ -70,6 +70,7 @@ type Reply struct {
 type Servers struct {
 	Log     func(format string, args ...any) // one line for each request that is asked again; nil for silence
 	Timeout time.Duration                    // of one attempt; 5 minutes where it is 0
+	Grace   time.Duration                    // for an attempt that is on its way when its context ends; 30 seconds where it is 0
 
 	once  sync.Once
 	wire  wire
@@ -123,6 +124,9 @@ func (s *Servers) start() {
 	if s.Timeout == 0 {
 		s.Timeout = 5 * time.Minute
 	}
+	if s.Grace == 0 {
+		s.Grace = 30 * time.Second
+	}
 	s.gates = map[[2]string]*gate{}
 }
 
@@ -165,7 +169,8 @@ func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.server.BaseUR
 // Address is where the client asks.
 func (c *Client) Address() string { return c.server.BaseURL }
 
-// Chat asks for one completion.
+// Chat asks for one completion. A question that is on its way when ctx ends is
+// still answered, if that takes no longer than Servers.Grace.
 func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
 	if math.IsNaN(r.Temperature) || math.IsInf(r.Temperature, 0) {
 		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)

@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -189,5 +190,40 @@ func TestVectorsStandInTheOrderOfTheirTexts(t *testing.T) {
 		if _, err := client(t, s, new(leap), Server{}).Embed(t.Context(), "m", []string{"a", "b"}); err == nil || !strings.Contains(err.Error(), "one vector") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestWhatIsOnItsWayIsAnsweredAfterACancel(t *testing.T) {
+	arrived, release := make(chan struct{}, 1), make(chan struct{})
+	s := openaitest.Start(t, func(openaitest.Chat) openaitest.Answer {
+		arrived <- struct{}{}
+		<-release
+		return openaitest.Answer{Text: "paid for"}
+	})
+	c := client(t, s, nil, Server{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-arrived; cancel(); close(release) }()
+	if got, err := c.Chat(ctx, question1("m")); err != nil || got.Text != "paid for" {
+		t.Errorf("an answer that was on its way is lost: %+v %v", got, err)
+	}
+	if _, err := c.Chat(ctx, question1("m")); !errors.Is(err, context.Canceled) || len(s.Requests()) != 1 {
+		t.Errorf("after a cancel %d requests were sent: %v", len(s.Requests()), err)
+	}
+}
+
+func TestAServerThatHangsIsLeftAfterACancel(t *testing.T) {
+	arrived, release := make(chan struct{}, 1), make(chan struct{})
+	s := openaitest.Start(t, func(openaitest.Chat) openaitest.Answer {
+		arrived <- struct{}{}
+		<-release
+		return openaitest.Answer{}
+	})
+	defer close(release)
+	c := client(t, s, nil, Server{})
+	c.servers.Grace = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-arrived; cancel() }()
+	if _, err := c.Chat(ctx, question1("m")); !errors.Is(err, context.Canceled) {
+		t.Errorf("the answer of a server that hangs: %v", err)
 	}
 }
