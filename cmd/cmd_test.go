@@ -220,6 +220,37 @@ func TestDetectTellsRatesWithTheirIntervals(t *testing.T) {
 	}
 }
 
+func TestDetectComparesWithLabelsOfOneContext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "l.jsonl")
+	os.WriteFile(file, []byte(`{"text":"a trait","label":true,"context":"near"}
+{"text":"no word of it","label":true,"context":"far"}
+{"text":"nothing","label":false,"context":"far"}
+{"text":"nor here","label":false}
+`), 0o600)
+	for where, want := range map[string]string{"": "4 2 0 0.750 0.500 1.000", "context=far": "2 1 0 0.500 0.000 1.000", "context=": "1 0 0"} {
+		args := []string{"detect", file, "-d", "lexicon", "--set", "words=[trait]", "--label", "label"}
+		if where != "" {
+			args = append(args, "--where", where)
+		}
+		code, stdout, stderr := heirloom(t, args...)
+		if code != 0 || !strings.Contains(strings.Join(strings.Fields(stdout), " "), file+" lexicon "+want) {
+			t.Errorf("%q: exit %d, want %s: %s%s", where, code, want, stdout, stderr)
+		}
+	}
+	for want, more := range map[string][]string{
+		"context=VALUE is known":            {"--label", "label", "--where", "model=base"},
+		"one context=VALUE":                 {"--label", "label", "--where", "context=far", "--where", "context=near"},
+		"keeps none of its 4 labelled rows": {"--label", "label", "--where", "context=fra"},
+		"in rows of JSON":                   {"--label", "label", "--format", "lines"},
+		"go with --label":                   {"--positive", "yes"},
+	} {
+		code, stdout, stderr := heirloom(t, append([]string{"detect", file, "-d", "lexicon", "--set", "words=[trait]"}, more...)...)
+		if code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit %d: %s%s", more, code, stdout, stderr)
+		}
+	}
+}
+
 func TestInitWritesAnExperimentThatPlans(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mine.yaml")
 	if code, _, stderr := heirloom(t, "init", "--out", path); code != 0 {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -25,7 +26,7 @@ func (p *program) detect() *cli.Command {
 			setFlag,
 			&cli.StringFlag{Name: "format", Usage: "format of the files where their names do not tell: jsonl, chat, completion, lines, paragraphs, whole, parquet, inspect"},
 			&cli.StringSliceFlag{Name: "field", Usage: "`field=key` of a row that holds it, such as --field text=statement; repeatable"},
-			&cli.StringSliceFlag{Name: "where", Usage: "`key=value` that a row must have; repeatable"},
+			&cli.StringSliceFlag{Name: "where", Usage: "`key=value` that a row must have; repeatable; with --label context=VALUE alone"},
 			&cli.StringFlag{Name: "label", Usage: "compare with labels: `key` of the label, or name of a count in labels"},
 			&cli.StringFlag{Name: "positive", Usage: "the label `value` that means yes"},
 			&cli.Float64Flag{Name: "held-out", Usage: "with --label: leave out the `share` of transcripts that a classifier with that split was trained on"},
@@ -47,10 +48,13 @@ func (p *program) detect() *cli.Command {
 				}
 			}()
 			if c.String("label") != "" {
-				if c.String("html") != "" || c.Bool("every-turn") || c.Bool("json") {
-					return usage("--label compares with labels; --html, --json and --every-turn show what is found without them")
+				if c.String("html") != "" || c.Bool("every-turn") || c.Bool("json") || c.String("format") != "" {
+					return usage("--label compares with labels, in rows of JSON; --html, --json, --every-turn and --format show what is found without them")
 				}
 				return p.compare(c, instruments)
+			}
+			if c.IsSet("positive") || c.IsSet("held-out") {
+				return usage("--positive and --held-out go with --label KEY, which compares with labels")
 			}
 			if c.Bool("json") && c.String("html") == "-" {
 				return usage("--json and --html - both write to stdout; give the page a file")
@@ -116,13 +120,17 @@ func options(c *cli.Context) (o corpus.Options, err error) {
 
 // compare holds detectors against labelled rows.
 func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
-	fields := detectors.Fields{Label: c.String("label"), Positive: c.String("positive")}
-	for _, pair := range c.StringSlice("field") {
+	fields, err := labelFields(c)
+	if err != nil {
+		return err
+	}
+	context, filtered := "", false
+	for _, pair := range c.StringSlice("where") {
 		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key != "text" {
-			return usage("--field %s: with --label only text=KEY is known", pair)
+		if !ok || key != "context" || filtered {
+			return usage("--where %s: with --label one context=VALUE is known, such as context=far", pair)
 		}
-		fields.Text = value
+		context, filtered = value, true
 	}
 	split := detectors.Split{}
 	if share := c.Float64("held-out"); c.IsSet("held-out") {
@@ -143,6 +151,11 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 		if err != nil {
 			return err
 		}
+		if filtered {
+			if rows, err = within(rows, context); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+		}
 		rows = slices.DeleteFunc(rows, func(r detectors.Labelled) bool { return !split.Keep(r.Group) })
 		for _, d := range instruments {
 			q, err := detectors.Evaluate(c.Context, d.Detector, rows, "")
@@ -153,4 +166,20 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 		}
 	}
 	return w.Flush()
+}
+
+// within keeps the rows of one context.
+func within(rows []detectors.Labelled, context string) (kept []detectors.Labelled, err error) {
+	var known []string
+	for _, r := range rows {
+		if r.Context == context {
+			kept = append(kept, r)
+		} else if name := strconv.Quote(r.Context); !slices.Contains(known, name) {
+			known = append(known, name)
+		}
+	}
+	if kept == nil {
+		return nil, fmt.Errorf("--where context=%s keeps none of its %d labelled rows; their contexts are %s", context, len(rows), strings.Join(known, ", "))
+	}
+	return kept, nil
 }

@@ -95,7 +95,7 @@ func (t *ratings) pair(draws int, at ...int) pairing {
 			*map[[2]float64]*int{{1, 1}: &out.Both, {1, 0}: &out.First, {0, 1}: &out.Second, {0, 0}: &out.Neither}[[2]float64{said[0][item], said[1][item]}]++
 		}
 	}
-	in := popgen.AlphaInterval(said, t.cluster, draws, rand.New(rand.NewPCG(1, 0x616c706861)))
+	in := popgen.AlphaInterval(said, popgen.Nominal, t.cluster, draws, rand.New(rand.NewPCG(1, 0x616c706861)))
 	out.Alpha, out.Lo, out.Hi, out.Groups, out.Warning = known(in.Mean), known(in.Lo), known(in.Hi), in.N, in.Warn
 	return out
 }

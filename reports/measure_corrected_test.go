@@ -194,6 +194,29 @@ func TestCalibrationsAddUp(t *testing.T) {
 	}
 }
 
+func TestCalibrationOnEditedLabelsGivesWayToThatOnTheStudys(t *testing.T) {
+	w := erringWorld(t)
+	w.calibrate("l1", 400)
+	w.calibrate("l22", 80)
+	edited := lineage.Calibration{
+		Behaviour: "trauma", Detector: "trauma-words", Digest: "d-trauma-words", Labels: "l0", Source: "texts of l1",
+		Contexts: []lineage.Confusion{{Context: "far", TruePositives: 100, TrueNegatives: 100}},
+	}
+	w.save(lineage.CalibrationKey(edited.Behaviour, edited.Digest, edited.Labels), edited)
+	for labels, want := range map[string]struct{ sets, texts int }{
+		"":       {3, 406 + 86 + 200}, // nothing says which is of today
+		"l1":     {2, 406 + 86},
+		"l0":     {2, 200 + 86},
+		"absent": {3, 406 + 86 + 200},
+	} {
+		w.study.Behaviours[0].Labels = labels
+		q := measure(t, w.ledger, w.study).Quality[0]
+		if len(q.Sets) != want.sets || texts(q.Pooled.Counts) != want.texts {
+			t.Errorf("labels %q: %d sets of %d texts, want %+v", labels, len(q.Sets), texts(q.Pooled.Counts), want)
+		}
+	}
+}
+
 func TestUselessCalibrationIsRefused(t *testing.T) {
 	w := erringWorld(t)
 	w.save(lineage.CalibrationKey("trauma", "d-trauma-words", "l"), lineage.Calibration{

@@ -88,31 +88,19 @@ func (m *measurement) learn(key truthKey, row lineage.Label, disputed map[truthK
 	return nil
 }
 
-// calibrations reads how each detector did on texts of known truth, in the order
+// calibrations adds up how each detector did on texts of known truth, in the order
 // of the watches.
 func (m *measurement) calibrations() error {
 	for _, w := range m.watches {
 		q := Quality{Behaviour: w.behaviour.Name, Detector: w.detector.Name, Judges: w.first}
 		contexts := map[string]*Told{}
-		prefix := lineage.CalibrationKey(w.behaviour.Name, w.detector.Digest, "")
-		for key, err := range m.ledger.Keys(prefix) {
-			if err != nil {
-				return err
-			}
-			var c lineage.Calibration
-			switch ok, err := m.ledger.Load(key, &c); {
-			case err != nil:
-				return fmt.Errorf("%s: %w", key, err)
-			case !ok:
-				return fmt.Errorf("%s: is listed by the ledger and not in it", key)
-			case c.Behaviour != w.behaviour.Name || c.Digest != w.detector.Digest:
-				return fmt.Errorf("%s: is the calibration of detector %s for %q", key, c.Digest, c.Behaviour)
-			}
+		kept, err := m.kept(w)
+		if err != nil {
+			return err
+		}
+		for _, c := range kept {
 			set := LabelledSet{Digest: c.Labels, Source: c.Source, Method: c.Method}
 			for _, counts := range c.Contexts {
-				if min(counts.TruePositives, counts.FalseNegatives, counts.FalsePositives, counts.TrueNegatives, counts.NotScorable) < 0 {
-					return fmt.Errorf("%s: context %q counts fewer than no texts: %+v", key, counts.Context, counts)
-				}
 				set.Texts += texts(counts)
 				if have := contexts[counts.Context]; have != nil {
 					have.Counts.Add(counts)
@@ -129,6 +117,39 @@ func (m *measurement) calibrations() error {
 		m.Quality = append(m.Quality, q)
 	}
 	return nil
+}
+
+// kept reads the calibrations of a detector. Where the study's labels were edited
+// since an earlier one, the rows of that one are in the present one again, and it
+// is left out.
+func (m *measurement) kept(w watch) (all []lineage.Calibration, err error) {
+	edited := ""
+	for key, err := range m.ledger.Keys(lineage.CalibrationKey(w.behaviour.Name, w.detector.Digest, "")) {
+		if err != nil {
+			return nil, err
+		}
+		var c lineage.Calibration
+		switch ok, err := m.ledger.Load(key, &c); {
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", key, err)
+		case !ok:
+			return nil, fmt.Errorf("%s: is listed by the ledger and not in it", key)
+		case c.Behaviour != w.behaviour.Name || c.Digest != w.detector.Digest:
+			return nil, fmt.Errorf("%s: is the calibration of detector %s for %q", key, c.Digest, c.Behaviour)
+		}
+		for _, counts := range c.Contexts {
+			if min(counts.TruePositives, counts.FalseNegatives, counts.FalsePositives, counts.TrueNegatives, counts.NotScorable) < 0 {
+				return nil, fmt.Errorf("%s: context %q counts fewer than no texts: %+v", key, counts.Context, counts)
+			}
+		}
+		if c.Labels != "" && c.Labels == w.behaviour.Labels {
+			edited = c.Source
+		}
+		all = append(all, c)
+	}
+	return slices.DeleteFunc(all, func(c lineage.Calibration) bool {
+		return edited != "" && c.Source == edited && c.Labels != w.behaviour.Labels
+	}), nil
 }
 
 // texts counts those that a detector was shown.

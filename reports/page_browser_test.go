@@ -148,6 +148,22 @@ func (b *tab) quiet() {
 	}
 }
 
+// inert fails the test where text of a page that was opened throughout is more than text.
+func (b *tab) inert() {
+	b.t.Helper()
+	b.sweep()
+	if n := eval[int](b, `[...document.querySelectorAll("script")].filter(s => !s.type).length`); n != 1 {
+		b.t.Errorf("%d scripts in the page instead of 1", n)
+	}
+	if n := eval[int](b, `document.querySelectorAll("img, iframe, object, [onload], [onerror]").length`); n != 0 {
+		b.t.Errorf("%d elements came out of text", n)
+	}
+	if n := eval[int](b, `document.querySelectorAll(".unseen").length`); n == 0 {
+		b.t.Error("no hidden character is shown")
+	}
+	b.quiet()
+}
+
 // eval gives the value of an expression in the page.
 func eval[T any](b *tab, script string) T {
 	b.t.Helper()

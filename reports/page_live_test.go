@@ -67,17 +67,7 @@ func hostileTextStaysText(t *testing.T, ctx context.Context) {
 	for _, static := range []bool{false, true} {
 		b := visit(t, ctx, saved(t, "hostile", mixed, PageOptions{Version: payloads[0], Command: payloads[0], Static: static}), "#behaviour=%3Cimg+src%3Dx+onerror%3Dwindow.PWN%3D1%3E&sample.text=%3C", desk)
 		eval[int](b, `(document.querySelectorAll("[data-tool=Table]").forEach(e => e.click()), document.querySelectorAll("details").forEach(e => e.open = true), document.querySelectorAll(".chip").forEach(e => e.click()), 1)`)
-		b.sweep()
-		if n := eval[int](b, `[...document.querySelectorAll("script")].filter(s => !s.type).length`); n != 1 {
-			t.Errorf("%d scripts in the page instead of 1", n)
-		}
-		if n := eval[int](b, `document.querySelectorAll("img, iframe, object, [onload], [onerror]").length`); n != 0 {
-			t.Errorf("%d elements came out of text", n)
-		}
-		if n := eval[int](b, `document.querySelectorAll(".unseen").length`); n == 0 {
-			t.Error("no hidden character is shown")
-		}
-		b.quiet()
+		b.inert()
 	}
 }
 

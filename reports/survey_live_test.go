@@ -49,17 +49,7 @@ func hostileSurveyStaysText(t *testing.T, ctx context.Context) {
 			f := polled{subjects: 5, behaviours: 4, questions: 6, draws: 2, far: true, files: files, reference: 0, word: word}.findings(t)
 			b := visit(t, ctx, savedSurvey(t, "hostile", f, PageOptions{Version: payloads[0], Command: payloads[0], Static: static}), "#arm=%3Cimg+src%3Dx+onerror%3Dwindow.PWN%3D1%3E&sample.text=%3C", desk)
 			eval[int](b, `(document.querySelectorAll("[data-tool=Table]").forEach(e => e.click()), document.querySelectorAll("details").forEach(e => e.open = true), document.querySelectorAll(".read").forEach(e => e.click()), 1)`)
-			b.sweep()
-			if n := eval[int](b, `[...document.querySelectorAll("script")].filter(s => !s.type).length`); n != 1 {
-				t.Errorf("%d scripts in the page instead of 1", n)
-			}
-			if n := eval[int](b, `document.querySelectorAll("img, iframe, object, [onload], [onerror]").length`); n != 0 {
-				t.Errorf("%d elements came out of text", n)
-			}
-			if n := eval[int](b, `document.querySelectorAll(".unseen").length`); n == 0 {
-				t.Error("no hidden character is shown")
-			}
-			b.quiet()
+			b.inert()
 		}
 	}
 }

@@ -56,8 +56,21 @@ const hidesFactor = 2
 
 // estimated is a cell with what its estimate rests on.
 type estimated struct {
-	clusterEstimate
+	Interval  // N counts the questions that were scored
+	by        popgen.Clustered
 	questions map[string]*lineage.Tally
+}
+
+// clustered estimates the share of present answers among all that were scored,
+// one tally a question.
+func clustered(tallies []lineage.Tally) (e estimated) {
+	var answers []popgen.Answers
+	for _, t := range tallies {
+		answers = append(answers, popgen.Answers{Present: t.Present, N: t.N()})
+	}
+	e.by = popgen.ClusterRobust(answers)
+	e.Interval = Interval(e.by.Interval())
+	return e
 }
 
 // Findings estimates from the answers so far.
@@ -72,13 +85,14 @@ func (p *Poll) Findings() *SurveyFindings {
 				if questions == nil {
 					continue
 				}
-				e := estimated{clustered(inOrder(questions)), questions}
+				e := clustered(inOrder(questions))
+				e.questions = questions
 				known[key] = e
 				c := Cell{
 					Subject: s.Name, Behaviour: b.Name, Context: context, Questions: len(questions),
-					Penetrance: e.Interval, DesignEffect: e.Design, Versus: nothing(""), P: math.NaN(), Q: math.NaN(),
+					Penetrance: e.Interval, DesignEffect: e.by.DesignEffect, Versus: nothing(""), P: math.NaN(), Q: math.NaN(),
 				}
-				if e.all == e.N {
+				if e.by.N == e.N {
 					c.DesignEffect = math.NaN()
 				}
 				for _, t := range questions {
@@ -113,7 +127,7 @@ func (f *SurveyFindings) compare(known map[cellKey]estimated) {
 		ps[i] = math.NaN()
 		base, ok := known[cellKey{f.Reference, c.Behaviour, c.Context}]
 		own := known[cellKey{c.Subject, c.Behaviour, c.Context}]
-		if f.Reference == "" || c.Subject == f.Reference || !ok || base.all == 0 || own.all == 0 {
+		if f.Reference == "" || c.Subject == f.Reference || !ok || base.N == 0 || own.N == 0 {
 			continue
 		}
 		c.Versus, c.Paired, c.P = difference(own, base)
@@ -126,7 +140,7 @@ func (f *SurveyFindings) compare(known map[cellKey]estimated) {
 
 // difference is that of two subjects. Where both answered the same questions, or
 // most of them, these are paired: Student's t on the differences of their
-// linearised values (see clustered), and the sign-flip test on those of their
+// linearised values (see popgen.Clustered), and the sign-flip test on those of their
 // rates. Elsewhere the two are independent: Newcombe's interval and Welch's test.
 func difference(a, b estimated) (d Interval, paired bool, p float64) {
 	var qa, qb []lineage.Tally
@@ -139,17 +153,26 @@ func difference(a, b estimated) (d Interval, paired bool, p float64) {
 		}
 	}
 	if 2*len(qa) < max(a.N, b.N) || len(qa) < 2 {
-		return apart(a.clusterEstimate, b.clusterEstimate), false, popgen.Unpaired(a.values, b.values)
+		return apart(a.Interval, b.Interval), false, popgen.Unpaired(a.by.Values, b.by.Values)
 	}
 	ea, eb := clustered(qa), clustered(qb)
-	t := popgen.Paired(ea.values, eb.values)
+	t := popgen.Paired(ea.by.Values, eb.by.Values)
 	d = Interval{Mean: ea.Mean - eb.Mean, Lo: t.Lo, Hi: t.Hi, N: len(qa)}
 	if !(d.Hi > d.Lo) { // too few questions, or all differ alike
-		d = apart(ea, eb)
+		d = apart(ea.Interval, eb.Interval)
 		d.N = len(qa)
 	}
 	d.Lo, d.Hi = math.Max(-1, d.Lo), math.Min(1, d.Hi)
 	return d, true, popgen.SignFlip(rates, nil)
+}
+
+// apart is the difference of two independent estimates, its interval put
+// together from theirs (Newcombe 1998, Stat. Med. 17:873, method 10).
+func apart(a, b Interval) Interval {
+	d := Interval{Mean: a.Mean - b.Mean, N: min(a.N, b.N)}
+	d.Lo = d.Mean - math.Hypot(a.Mean-a.Lo, b.Hi-b.Mean)
+	d.Hi = d.Mean + math.Hypot(a.Hi-a.Mean, b.Mean-b.Lo)
+	return d
 }
 
 // hide compares near with far probes, which are different questions.
@@ -159,11 +182,11 @@ func (f *SurveyFindings) hide(known map[cellKey]estimated) {
 		for _, s := range f.Subjects {
 			near, okNear := known[cellKey{s.Name, b.Name, "near"}]
 			far, okFar := known[cellKey{s.Name, b.Name, "far"}]
-			if !okNear || !okFar || near.all == 0 || far.all == 0 {
+			if !okNear || !okFar || near.N == 0 || far.N == 0 {
 				continue
 			}
 			h := Hiding{Subject: s.Name, Behaviour: b.Name, Near: near.Mean, Far: far.Mean,
-				Difference: apart(near.clusterEstimate, far.clusterEstimate), P: popgen.Unpaired(near.values, far.values)}
+				Difference: apart(near.Interval, far.Interval), P: popgen.Unpaired(near.by.Values, far.by.Values)}
 			ps = append(ps, h.P)
 			f.Hidings = append(f.Hidings, h)
 		}

@@ -111,9 +111,7 @@ func (f *SurveyFindings) study() *Findings {
 		Digest: f.Digest, Name: f.Name, Question: f.Survey.Question, Seed: f.Seed, Generations: 1, Replicates: 1,
 		Behaviours: f.Behaviours, Detectors: f.Detectors, Experiment: f.Definition,
 	}
-	for _, c := range f.Contexts {
-		s.Lines = append(s.Lines, c)
-	}
+	s.Lines = append(s.Lines, f.Contexts...)
 	for _, x := range f.Subjects {
 		s.Arms = append(s.Arms, lineage.Arm{Name: x.Name, About: x.About, Control: f.Reference != "" && x.Name == f.Reference})
 	}

@@ -53,23 +53,11 @@ func Load(path, dir string, overrides []Override) (*File, error) {
 // of every arm is in the error, an *Invalid.
 func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 	var fs faults
-	root := parseTree(name, "an experiment", data, &fs)
+	root, text, err := patchedTree(name, "an experiment", data, overrides, &fs)
 	if root == nil {
-		return nil, fs.err()
-	}
-	for _, o := range overrides {
-		patched, err := o.on(root)
-		if err != nil {
-			fs.add(Fault{File: "--set " + o.Path, Message: err.Error()})
-			continue
-		}
-		root = patched
-	}
-	text, err := yaml.Marshal(root)
-	if err != nil {
 		return nil, err
 	}
-	f := &File{Name: name, Dir: dir, Text: string(text)}
+	f := &File{Name: name, Dir: dir, Text: text}
 	kits := kits{}
 	for _, w := range spread(name, root, &fs) {
 		w.decoder = newDecoder(name, &fs)
@@ -81,6 +69,28 @@ func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 		w.check()
 	}
 	return f, fs.err()
+}
+
+// patchedTree reads one YAML document and writes the overrides into it; text is the
+// result as YAML. Faults of overrides go to fs; root is nil where nothing was read.
+func patchedTree(name, what string, data []byte, overrides []Override, fs *faults) (root *yaml.Node, text string, err error) {
+	root = parseTree(name, what, data, fs)
+	if root == nil {
+		return nil, "", fs.err()
+	}
+	for _, o := range overrides {
+		patched, err := o.on(root)
+		if err != nil {
+			fs.add(Fault{File: "--set " + o.Path, Message: err.Error()})
+			continue
+		}
+		root = patched
+	}
+	written, err := yaml.Marshal(root)
+	if err != nil {
+		return nil, "", err
+	}
+	return root, string(written), nil
 }
 
 // maxValues bounds a file whose aliases are written out.

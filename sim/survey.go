@@ -88,24 +88,12 @@ func LoadSurvey(path, dir string, overrides []Override) (*SurveyFile, error) {
 // is in the error, an *Invalid.
 func ParseSurvey(name, dir string, data []byte, overrides []Override) (*SurveyFile, error) {
 	var fs faults
-	root := parseTree(name, "a survey", data, &fs)
+	root, text, err := patchedTree(name, "a survey", data, overrides, &fs)
 	if root == nil {
-		return nil, fs.err()
-	}
-	for _, o := range overrides {
-		patched, err := o.on(root)
-		if err != nil {
-			fs.add(Fault{File: "--set " + o.Path, Message: err.Error()})
-			continue
-		}
-		root = patched
-	}
-	text, err := yaml.Marshal(root)
-	if err != nil {
 		return nil, err
 	}
 	d := newDecoder(name, &fs)
-	f := &SurveyFile{Name: name, Dir: dir, Text: string(text), Survey: newSurvey()}
+	f := &SurveyFile{Name: name, Dir: dir, Text: text, Survey: newSurvey()}
 	d.into("", root, f.Survey)
 	f.world = &World{decoder: d, dir: dir, kits: kits{}, Experiment: &Experiment{Seed: f.Seed, Sources: f.Sources, Behaviours: f.Behaviours, Detectors: f.Detectors}}
 	f.check()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/openai/openaitest"
@@ -126,7 +127,7 @@ func TestErrorBodiesOfEveryShapeAreTold(t *testing.T) {
 		s := openaitest.Start(t, hello)
 		s.Before = func(w http.ResponseWriter, _ int) bool { w.WriteHeader(400); fmt.Fprint(w, body); return true }
 		_, err := client(t, s, new(leap), Server{}).Chat(t.Context(), question1("m"))
-		if err == nil || !strings.Contains(err.Error(), "bad") || len(err.Error()) > 600 || strings.ContainsAny(err.Error(), "\x1b\u202e\n\xff") {
+		if err == nil || !strings.Contains(err.Error(), "bad") || len(err.Error()) > 600 || strings.ContainsAny(err.Error(), "\x1b\u202e\n") || !utf8.ValidString(err.Error()) {
 			t.Errorf("%.60q: %v", body, err)
 		}
 	}

@@ -7,29 +7,43 @@ import (
 	"slices"
 )
 
-// KrippendorffAlpha is the agreement of raters on nominal values beyond chance
-// (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability): 1 - D/E, with the
+// Metric is how far apart two values of raters are.
+type Metric func(a, b float64) float64
+
+// Nominal knows only the same and not the same.
+func Nominal(a, b float64) float64 {
+	if a == b {
+		return 0
+	}
+	return 1
+}
+
+// Squared is the metric of interval scales.
+func Squared(a, b float64) float64 { return (a - b) * (a - b) }
+
+// Alpha is Krippendorff's (2011, Computing Krippendorff's Alpha-Reliability): the
+// agreement of raters beyond that of values handed out at random, 1 - D/E, with the
 // observed disagreement D of pairs of ratings of one item and the one E of pairs of
 // all ratings. Rows are raters, columns are items, NaN is a missing rating; an item
 // that fewer than two rated does not count. 1 is perfect, 0 is chance, below 0 is
 // systematic disagreement. It is NaN where nothing can be compared, and where all
 // ratings are the same: chance would agree as well.
-func KrippendorffAlpha(ratings [][]float64) float64 {
+func Alpha(ratings [][]float64, metric Metric) float64 {
 	values := distinct(ratings)
-	total := newCoincidences(len(values))
+	all := newCoincidences(len(values))
 	for item := range columns(ratings) {
-		total.item(ratings, item, values)
+		all.item(ratings, item, values)
 	}
-	return total.alpha()
+	return all.alpha(values, metric)
 }
 
-// AlphaInterval is KrippendorffAlpha with a 95 % percentile interval of the bootstrap
+// AlphaInterval is Alpha with a 95 % percentile interval of the bootstrap
 // over clusters of items, cluster[i] being that of item i: items of one lineage, or of
 // one transcript, are not independent. Each of the draws takes one cluster less than
 // there are, with replacement, which makes the bootstrap variance unbiased (Rao and
 // Wu 1988, J. Am. Stat. Assoc. 83:231). N is the number of clusters with a pair of
 // ratings; below MinReplicates there is no interval.
-func AlphaInterval(ratings [][]float64, cluster []int, draws int, r *rand.Rand) Interval {
+func AlphaInterval(ratings [][]float64, metric Metric, cluster []int, draws int, r *rand.Rand) Interval {
 	values := distinct(ratings)
 	by := map[int]*coincidences{}
 	var parts []*coincidences
@@ -47,7 +61,7 @@ func AlphaInterval(ratings [][]float64, cluster []int, draws int, r *rand.Rand) 
 	for _, c := range parts {
 		total.add(c)
 	}
-	out := Interval{Mean: total.alpha(), Lo: math.NaN(), Hi: math.NaN(), N: len(parts)}
+	out := Interval{Mean: total.alpha(values, metric), Lo: math.NaN(), Hi: math.NaN(), N: len(parts)}
 	switch {
 	case len(parts) == 0:
 		out.Warn = "no item has two ratings"
@@ -65,7 +79,7 @@ func AlphaInterval(ratings [][]float64, cluster []int, draws int, r *rand.Rand) 
 		for range len(parts) - 1 {
 			sum.add(parts[r.IntN(len(parts))])
 		}
-		if a := sum.alpha(); !math.IsNaN(a) {
+		if a := sum.alpha(values, metric); !math.IsNaN(a) {
 			drawn = append(drawn, a)
 		}
 	}
@@ -131,23 +145,19 @@ func (c *coincidences) add(o *coincidences) {
 	}
 }
 
-func (c *coincidences) alpha() float64 {
+func (c *coincidences) alpha(values []float64, metric Metric) float64 {
 	n, observed, expected := 0.0, 0.0, 0.0
 	of := make([]float64, len(c.count))
 	for i, row := range c.count {
 		for j, v := range row {
 			of[i] += v
 			n += v
-			if i != j {
-				observed += v
-			}
+			observed += v * metric(values[i], values[j])
 		}
 	}
 	for i := range of {
 		for j := range of {
-			if i != j {
-				expected += of[i] * of[j]
-			}
+			expected += of[i] * of[j] * metric(values[i], values[j])
 		}
 	}
 	if expected == 0 {

@@ -11,22 +11,26 @@ var none = math.NaN()
 
 // The two examples of Krippendorff (2011), sections A and C.
 func TestAlphaIsThatOfItsPaper(t *testing.T) {
+	four := [][]float64{
+		{1, 2, 3, 3, 2, 1, 4, 1, 2, none, none, none},
+		{1, 2, 3, 3, 2, 2, 4, 1, 2, 5, none, 3},
+		{none, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, none},
+		{1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, none},
+	}
 	for name, c := range map[string]struct {
 		ratings [][]float64
+		metric  Metric
 		want    float64
+		within  float64
 	}{
 		"two observers, two values": {[][]float64{
 			{0, 1, 0, 0, 0, 0, 0, 0, 1, 0},
-			{1, 1, 1, 0, 0, 1, 0, 0, 0, 0}}, .095},
-		"four observers, five values, some missing": {[][]float64{
-			{1, 2, 3, 3, 2, 1, 4, 1, 2, none, none, none},
-			{1, 2, 3, 3, 2, 2, 4, 1, 2, 5, none, 3},
-			{none, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, none},
-			{1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, none}}, .743},
+			{1, 1, 1, 0, 0, 1, 0, 0, 0, 0}}, Nominal, .095, 5e-4},
+		"four observers, five values, some missing": {four, Nominal, .743, 5e-4},
+		"the same on an interval scale":             {four, Squared, .849, 5e-4},
+		"by hand, D = 2/8 and E = 2·3·5/(8·7)":      {[][]float64{{0, 0, 1, 0}, {0, 0, 1, 1}}, Nominal, 1 - (2./8)/(30./56), 1e-12},
 	} {
-		if got := KrippendorffAlpha(c.ratings); math.Abs(got-c.want) > 5e-4 {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
-		}
+		near(t, name, Alpha(c.ratings, c.metric), c.want, c.within)
 	}
 }
 
@@ -34,7 +38,7 @@ func TestAlphaIsNotToBeHadWithoutVariation(t *testing.T) {
 	for name, ratings := range map[string][][]float64{
 		"nothing": nil, "one rater": {{0, 1, 1}}, "all the same": {{1, 1}, {1, 1}}, "no item in common": {{1, none}, {none, 0}},
 	} {
-		if got := KrippendorffAlpha(ratings); !math.IsNaN(got) {
+		if got := Alpha(ratings, Nominal); !math.IsNaN(got) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -68,12 +72,12 @@ func TestAlphaIntervalCoversTheTruth(t *testing.T) {
 		return ratings, cluster
 	}
 	many, _ := world(200_000)
-	truth := KrippendorffAlpha(many)
+	truth := Alpha(many, Nominal)
 	covered := 0
 	const worlds = 1500
 	for range worlds {
 		ratings, cluster := world(12)
-		if in := AlphaInterval(ratings, cluster, 400, r); in.Lo <= truth && truth <= in.Hi {
+		if in := AlphaInterval(ratings, Nominal, cluster, 400, r); in.Lo <= truth && truth <= in.Hi {
 			covered++
 		}
 	}
@@ -84,8 +88,8 @@ func TestAlphaIntervalCoversTheTruth(t *testing.T) {
 
 func TestAlphaHasNoIntervalFromFewClusters(t *testing.T) {
 	ratings := [][]float64{{0, 1, 0, 1, 0, 1}, {0, 1, 1, 1, 0, 0}}
-	in := AlphaInterval(ratings, []int{0, 0, 1, 1, 2, 2}, 100, rand.New(rand.NewPCG(1, 1)))
-	if in.N != 3 || !math.IsNaN(in.Lo) || !strings.Contains(in.Warn, "too few") || in.Mean != KrippendorffAlpha(ratings) {
+	in := AlphaInterval(ratings, Nominal, []int{0, 0, 1, 1, 2, 2}, 100, rand.New(rand.NewPCG(1, 1)))
+	if in.N != 3 || !math.IsNaN(in.Lo) || !strings.Contains(in.Warn, "too few") || in.Mean != Alpha(ratings, Nominal) {
 		t.Errorf("%+v", in)
 	}
 }

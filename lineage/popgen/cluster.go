@@ -3,8 +3,6 @@ package popgen
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"slices"
 )
 
 // Answers counts those to one question of one model that show the behaviour.
@@ -16,7 +14,9 @@ type Clustered struct {
 	Naive        float64 // that of independent answers, sqrt(p(1-p)/n)
 	DesignEffect float64 // (SE/Naive)²
 	EffectiveN   float64 // n/DesignEffect, at most n: independent answers that would tell as much
-	N, Questions int
+	Present, N   int     // answers
+	Questions    int
+	Values       []float64 // of each question, linearised: Mean + G/n·(k(g) - Mean·n(g)), whose mean is Mean and whose standard error is SE
 	Warn         string
 }
 
@@ -27,36 +27,38 @@ type Clustered struct {
 //
 // which is the sandwich estimator of a mean with its small-sample factor (Liang
 // and Zeger 1986, Biometrika 73:13; CR1 of Cameron and Miller 2015, J. Human
-// Resources 50:317). Kish's design effect (1965) and the effective n follow from
+// Resources 50:317), that of a ratio (Cochran 1977, Sampling Techniques, section
+// 6.4). Kish's design effect (1965) and the effective n follow from
 // it. Questions with n = 0 are left out. SE is NaN for fewer than two questions;
 // design effect and effective n are NaN where p is 0 or 1, since answers that
 // all agree show no clustering. Warn says where answers to one question never
 // vary: then the questions are all that was sampled.
 func ClusterRobust(questions []Answers) Clustered {
 	c := Clustered{Mean: math.NaN(), SE: math.NaN(), Naive: math.NaN(), DesignEffect: math.NaN(), EffectiveN: math.NaN()}
-	present := 0
 	for _, q := range questions {
 		if q.N > 0 {
-			c.Questions, c.N, present = c.Questions+1, c.N+q.N, present+q.Present
+			c.Questions, c.N, c.Present = c.Questions+1, c.N+q.N, c.Present+q.Present
 		}
 	}
 	if c.N == 0 {
 		c.Warn = "nothing was measured"
 		return c
 	}
-	n := float64(c.N)
-	c.Mean = float64(present) / n
+	g, n := float64(c.Questions), float64(c.N)
+	c.Mean = float64(c.Present) / n
 	c.Naive = math.Sqrt(c.Mean * (1 - c.Mean) / n)
+	squares := 0.0
+	for _, q := range questions {
+		if q.N > 0 {
+			d := float64(q.Present) - c.Mean*float64(q.N)
+			squares += d * d
+			c.Values = append(c.Values, c.Mean+g/n*d)
+		}
+	}
 	if c.Questions < 2 {
 		c.Warn = "one question gives no standard error: ask more"
 		return c
 	}
-	squares := 0.0
-	for _, q := range questions {
-		d := float64(q.Present) - c.Mean*float64(q.N)
-		squares += d * d
-	}
-	g := float64(c.Questions)
 	c.SE = math.Sqrt(squares*g/(g-1)) / n
 	if c.Naive > 0 {
 		c.DesignEffect = c.SE * c.SE / (c.Naive * c.Naive)
@@ -83,119 +85,40 @@ func unvaried(questions []Answers, p float64) bool {
 	return expected >= 10
 }
 
-// Bootstrap is the percentile interval of the mean over lineages, resampled at
-// every level: lineages, then questions, then answers to a question (Davison and
-// Hinkley 1997, section 3.8). answers[l][q] is question q of lineage l; a lineage
-// counts by its share among all of its answers. Where crossed, question q is the
-// same question in every lineage, and one draw of questions serves them all
-// (Owen 2007, Ann. Appl. Stat. 1:386): then the interval speaks of other
-// questions of this kind, too, and more lineages do not make up for few
-// questions. Lineages need as many questions, then. Resampling every level counts
-// the noise of the lower ones twice, which errs to the wide side; a percentile
-// interval of few lineages errs to the narrow one. docs/measurement.md has what
-// both come to. The bounds are NaN below MinReplicates lineages or two questions.
-func Bootstrap(answers [][]Answers, crossed bool, rounds int, r *rand.Rand) Interval {
-	var kept [][]Answers
-	asked := map[int]bool{}
-	for _, questions := range answers {
-		_, n := total(questions)
-		if n > 0 {
-			kept = append(kept, questions)
-		}
-		for q, a := range questions {
-			if a.N > 0 {
-				asked[q] = true
-			}
-		}
-	}
-	out := Interval{Mean: math.NaN(), Lo: math.NaN(), Hi: math.NaN(), N: len(kept)}
-	if len(kept) > 0 {
-		out.Mean = 0
-		for _, questions := range kept {
-			k, n := total(questions)
-			out.Mean += float64(k) / float64(n) / float64(len(kept))
-		}
-	}
+// Interval is the 95 % interval of Mean; its N counts questions. It is Wilson's with
+// SE² in the place of p(1-p)/n and Student's t in that of z, so it stays within
+// [0,1] (Korn and Graubard 1998, Surv. Methodol. 24:193, for effective sizes with
+// degrees of freedom), and is never narrower than that of as many independent
+// answers.
+//
+// Where the spread between questions cannot be told, all answers to a question
+// count as one: below MinReplicates questions, and where all answers agree. With
+// one question the interval is of that question alone. Warn says so.
+func (c Clustered) Interval() Interval {
+	out := Interval{Mean: c.Mean, Lo: math.NaN(), Hi: math.NaN(), N: c.Questions}
+	p, g := c.Mean, float64(c.Questions)
 	switch {
-	case len(kept) < MinReplicates:
-		out.Warn = fewReplicates(len(kept))
-		return out
-	case len(asked) < 2:
-		out.Warn = "one question says nothing of others: ask more"
-		return out
-	case crossed && slices.ContainsFunc(kept, func(q []Answers) bool { return len(q) != len(kept[0]) }):
-		out.Warn = "lineages were asked different questions"
-		return out
+	case c.N == 0:
+		out.Warn = "nothing could be scored"
+	case c.N == c.Questions:
+		out.Lo, out.Hi = Proportion(c.Present, c.N)
+	case c.Questions == 1:
+		out.Lo, out.Hi = Proportion(c.Present, c.N)
+		out.Warn = "one question was asked: the interval is of its answers and says nothing of other questions"
+	case p == 0:
+		out.Lo, out.Hi = Proportion(0, c.Questions)
+		out.Warn = "no answer shows it: for the interval all answers to a question count as one"
+	case p == 1:
+		out.Lo, out.Hi = Proportion(c.Questions, c.Questions)
+		out.Warn = "every answer shows it: for the interval all answers to a question count as one"
+	case c.Questions < MinReplicates:
+		out.Lo, out.Hi = score(p, z975*z975/g)
+		out.Warn = fmt.Sprintf("%d questions are too few to tell how much questions differ: for the interval all answers to a question count as one", c.Questions)
+	default:
+		half := tQuantile(g-1) * c.SE
+		lo, hi := score(p, half*half/(p*(1-p)))
+		flatLo, flatHi := Proportion(c.Present, c.N)
+		out.Lo, out.Hi = math.Min(lo, flatLo), math.Max(hi, flatHi)
 	}
-	means := make([]float64, 0, rounds)
-	for range rounds {
-		if m := resampled(kept, crossed, r); !math.IsNaN(m) {
-			means = append(means, m)
-		}
-	}
-	slices.Sort(means)
-	out.Lo, out.Hi = percentile(means, .025), percentile(means, .975)
 	return out
-}
-
-// resampled is the mean of one draw.
-func resampled(lineages [][]Answers, crossed bool, r *rand.Rand) float64 {
-	var order []int
-	draw := func(n int) {
-		order = order[:0]
-		for range n {
-			order = append(order, r.IntN(n))
-		}
-	}
-	if crossed {
-		draw(len(lineages[0]))
-	}
-	sum, count := 0.0, 0.0
-	for range lineages {
-		questions := lineages[r.IntN(len(lineages))]
-		if !crossed {
-			draw(len(questions))
-		}
-		k, n := 0, 0
-		for _, q := range order {
-			k, n = k+redrawn(questions[q], r), n+questions[q].N
-		}
-		if n > 0 {
-			sum, count = sum+float64(k)/float64(n), count+1
-		}
-	}
-	return sum / count
-}
-
-// redrawn resamples the answers to one question.
-func redrawn(a Answers, r *rand.Rand) (k int) {
-	if a.Present == 0 || a.Present == a.N {
-		return a.Present
-	}
-	for range a.N {
-		if r.IntN(a.N) < a.Present {
-			k++
-		}
-	}
-	return k
-}
-
-func total(questions []Answers) (present, n int) {
-	for _, q := range questions {
-		present, n = present+q.Present, n+q.N
-	}
-	return present, n
-}
-
-// percentile interpolates between order statistics, as Hyndman and Fan's type 7.
-func percentile(sorted []float64, p float64) float64 {
-	if len(sorted) == 0 {
-		return math.NaN()
-	}
-	at := p * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }

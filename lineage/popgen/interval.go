@@ -48,10 +48,7 @@ func Wilson(k, n int) (lo, hi float64) {
 	if k < 0 || n < 1 || k > n {
 		return math.NaN(), math.NaN()
 	}
-	p, m, z2 := float64(k)/float64(n), float64(n), z975*z975
-	centre := p + z2/(2*m)
-	half := z975 * math.Sqrt(p*(1-p)/m+z2/(4*m*m))
-	lo, hi = (centre-half)/(1+z2/m), (centre+half)/(1+z2/m)
+	lo, hi = score(float64(k)/float64(n), z975*z975/float64(n))
 	if k == 0 {
 		lo = 0
 	}
@@ -59,6 +56,13 @@ func Wilson(k, n int) (lo, hi float64) {
 		hi = 1
 	}
 	return lo, hi
+}
+
+// score is Wilson's interval of a share p where w stands for z²/n.
+func score(p, w float64) (lo, hi float64) {
+	centre := (p + w/2) / (1 + w)
+	half := math.Sqrt(w*p*(1-p)+w*w/4) / (1 + w)
+	return math.Max(0, centre-half), math.Min(1, centre+half)
 }
 
 // ClopperPearson is the 95 % interval that covers at least that often for every

@@ -161,19 +161,5 @@ func Kimura(n int, p, s float64) float64 {
 	return math.Expm1(-x*p) / math.Expm1(-x)
 }
 
-// Absorption is the diffusion approximation of the expected number of
-// generations until a neutral behaviour of share p is lost or alone:
-// -2N (p ln p + (1-p) ln(1-p)), haploid (Kimura and Ohta 1969, Genetics
-// 61:763). Chain gives it exactly. It needs p within [0,1] and n >= 1.
-func Absorption(n int, p float64) float64 {
-	if !unit(p) || n < 1 {
-		return math.NaN()
-	}
-	if p == 0 || p == 1 {
-		return 0
-	}
-	return -2 * float64(n) * (p*math.Log(p) + (1-p)*math.Log1p(-p))
-}
-
 func logit(p float64) float64    { return math.Log(p) - math.Log1p(-p) }
 func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

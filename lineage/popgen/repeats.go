@@ -7,67 +7,6 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Metric is how far apart two values of raters are.
-type Metric func(a, b float64) float64
-
-// Nominal knows only the same and not the same.
-func Nominal(a, b float64) float64 {
-	if a == b {
-		return 0
-	}
-	return 1
-}
-
-// Squared is the metric of interval scales.
-func Squared(a, b float64) float64 { return (a - b) * (a - b) }
-
-// Alpha is Krippendorff's (2011, Computing Krippendorff's Alpha-Reliability):
-// agreement of raters beyond that of values handed out at random. units[u][r] is
-// the value that rater r gave unit u, NaN where there is none; units that fewer
-// than two rated are left out.
-//
-//	alpha = 1 - observed/expected disagreement
-//
-// where the observed one is over pairs of values within a unit, each unit's
-// weighted by 1/(values - 1), and the expected one is over all pairs of values.
-// 1 is perfect, 0 is chance, and NaN where all values are the same: then there is
-// nothing to disagree about, and nothing was shown either.
-func Alpha(units [][]float64, metric Metric) float64 {
-	var all []float64
-	observed := 0.0
-	for _, unit := range units {
-		rated := finite(unit)
-		if len(rated) < 2 {
-			continue
-		}
-		all = append(all, rated...)
-		observed += 2 * disagreement(rated, metric) / float64(len(rated)-1)
-	}
-	n := float64(len(all))
-	expected := 2 * disagreement(all, metric) / (n * (n - 1))
-	if len(all) == 0 || expected == 0 {
-		return math.NaN()
-	}
-	return 1 - observed/n/expected
-}
-
-// disagreement sums the metric over all pairs, values that are the same together.
-func disagreement(values []float64, metric Metric) (sum float64) {
-	counts := map[float64]float64{}
-	var distinct []float64
-	for _, v := range values {
-		if counts[v]++; counts[v] == 1 {
-			distinct = append(distinct, v)
-		}
-	}
-	for i, a := range distinct {
-		for _, b := range distinct[:i] {
-			sum += counts[a] * counts[b] * metric(a, b)
-		}
-	}
-	return sum
-}
-
 // Repeatability splits the variance of scores that a judge gave the same items
 // several times.
 type Repeatability struct {

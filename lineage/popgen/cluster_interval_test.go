@@ -1,17 +1,14 @@
-package reports
+package popgen
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/heirloom-sim/heirloom/lineage"
-	"github.com/heirloom-sim/heirloom/lineage/popgen"
 )
 
-func tallies(pairs ...int) (all []lineage.Tally) {
+func answers(pairs ...int) (all []Answers) {
 	for i := 0; i < len(pairs); i += 2 {
-		all = append(all, lineage.Tally{Present: pairs[i], Absent: pairs[i+1] - pairs[i]})
+		all = append(all, Answers{Present: pairs[i], N: pairs[i+1]})
 	}
 	return all
 }
@@ -19,14 +16,15 @@ func tallies(pairs ...int) (all []lineage.Tally) {
 // The standard error by the delete-a-question jackknife is another way to the
 // same number for questions of one size.
 func TestClusteredErrorIsTheJackknifes(t *testing.T) {
-	questions := tallies(4, 4, 0, 4, 3, 4, 1, 4, 0, 4, 2, 4, 4, 4)
-	e := clustered(questions)
+	questions := answers(4, 4, 0, 4, 3, 4, 1, 4, 0, 4, 2, 4, 4, 4)
+	c := ClusterRobust(questions)
+	e := c.Interval()
 	var left []float64
 	for i := range questions {
 		k, n := 0, 0
 		for j, q := range questions {
 			if j != i {
-				k, n = k+q.Present, n+q.N()
+				k, n = k+q.Present, n+q.N
 			}
 		}
 		left = append(left, float64(k)/float64(n))
@@ -40,8 +38,8 @@ func TestClusteredErrorIsTheJackknifes(t *testing.T) {
 	}
 	se := math.Sqrt((g - 1) / g * squares)
 	p, n := e.Mean, 28.0
-	if want := se * se / (p * (1 - p) / n); math.Abs(e.Design-want) > 1e-9 {
-		t.Errorf("design effect %v instead of %v", e.Design, want)
+	if want := se * se / (p * (1 - p) / n); math.Abs(c.DesignEffect-want) > 1e-9 {
+		t.Errorf("design effect %v instead of %v", c.DesignEffect, want)
 	}
 	if p != 14.0/28 || e.N != 7 || e.Lo >= p || e.Hi <= p {
 		t.Errorf("%+v", e)
@@ -49,30 +47,31 @@ func TestClusteredErrorIsTheJackknifes(t *testing.T) {
 }
 
 func TestClusteredAtItsEnds(t *testing.T) {
-	same := func(name string, e clusterEstimate, k, n int, warned bool) {
+	same := func(name string, e Interval, k, n int, warned bool) {
 		t.Helper()
-		lo, hi := popgen.Proportion(k, n)
+		lo, hi := Proportion(k, n)
 		if e.Lo != lo || e.Hi != hi || (e.Warn != "") != warned {
 			t.Errorf("%s: [%v, %v] %q instead of [%v, %v]", name, e.Lo, e.Hi, e.Warn, lo, hi)
 		}
 	}
-	same("each question once", clustered(tallies(1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1)), 2, 6, false)
-	same("never present", clustered(tallies(0, 50, 0, 50, 0, 50, 0, 50, 0, 50)), 0, 5, true)
-	same("always present", clustered(tallies(50, 50, 50, 50)), 2, 2, true)
-	same("one question", clustered(tallies(20, 50)), 20, 50, true)
-	if e := clustered(tallies(50, 50, 0, 50, 0, 50)); e.Hi-e.Lo < .5 || e.Warn == "" {
+	same("each question once", ClusterRobust(answers(1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1)).Interval(), 2, 6, false)
+	same("never present", ClusterRobust(answers(0, 50, 0, 50, 0, 50, 0, 50, 0, 50)).Interval(), 0, 5, true)
+	same("always present", ClusterRobust(answers(50, 50, 50, 50)).Interval(), 2, 2, true)
+	same("one question", ClusterRobust(answers(20, 50)).Interval(), 20, 50, true)
+	if e := ClusterRobust(answers(50, 50, 0, 50, 0, 50)).Interval(); e.Hi-e.Lo < .5 || e.Warn == "" {
 		t.Errorf("three questions give [%v, %v]", e.Lo, e.Hi)
 	}
-	if e := clustered([]lineage.Tally{{Unscored: 4}}); !math.IsNaN(e.Mean) || e.N != 0 || e.Warn == "" {
+	if e := ClusterRobust([]Answers{{}}).Interval(); !math.IsNaN(e.Mean) || e.N != 0 || e.Warn == "" {
 		t.Errorf("nothing scored gives %+v", e)
 	}
-	if e := clustered(append(tallies(1, 4, 2, 4, 1, 4, 1, 4, 2, 4), lineage.Tally{Unscored: 9})); e.N != 5 || e.Mean != 7.0/20 {
+	if e := ClusterRobust(append(answers(1, 4, 2, 4, 1, 4, 1, 4, 2, 4), Answers{})).Interval(); e.N != 5 || e.Mean != 7.0/20 {
 		t.Errorf("a question without a scored answer counts: %+v", e)
 	}
 	// Questions more alike than chance make the interval no narrower than independence.
-	lo, hi := popgen.Proportion(10, 20)
-	if e := clustered(tallies(2, 4, 2, 4, 2, 4, 2, 4, 2, 4)); e.Lo != lo || e.Hi != hi || e.Design != 0 {
-		t.Errorf("[%v, %v], design effect %v", e.Lo, e.Hi, e.Design)
+	lo, hi := Proportion(10, 20)
+	c := ClusterRobust(answers(2, 4, 2, 4, 2, 4, 2, 4, 2, 4))
+	if e := c.Interval(); e.Lo != lo || e.Hi != hi || c.DesignEffect != 0 {
+		t.Errorf("[%v, %v], design effect %v", e.Lo, e.Hi, c.DesignEffect)
 	}
 }
 
@@ -90,25 +89,23 @@ func TestClusteredCoversWhereQuestionsDiffer(t *testing.T) {
 		const runs = 2000
 		covered, naive := 0, 0
 		for range runs {
-			var all []lineage.Tally
+			var all []Answers
 			k, n := 0, 0
 			for range world.questions {
 				p := beta(r, world.share, .3)
-				q := lineage.Tally{}
+				q := Answers{N: world.draws}
 				for range world.draws {
 					if r.Float64() < p {
 						q.Present++
-					} else {
-						q.Absent++
 					}
 				}
-				k, n = k+q.Present, n+q.N()
+				k, n = k+q.Present, n+q.N
 				all = append(all, q)
 			}
-			if e := clustered(all); e.Lo <= world.share && world.share <= e.Hi {
+			if e := ClusterRobust(all).Interval(); e.Lo <= world.share && world.share <= e.Hi {
 				covered++
 			}
-			if lo, hi := popgen.Proportion(k, n); lo <= world.share && world.share <= hi {
+			if lo, hi := Proportion(k, n); lo <= world.share && world.share <= hi {
 				naive++
 			}
 		}
