@@ -174,6 +174,34 @@ func TestNumbersComeAsCSVAndJSON(t *testing.T) {
 	}
 }
 
+func TestFileThatCannotBeWrittenIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "x")
+	runSmall(t, out)
+	missing := filepath.Join(dir, "none", "n.csv")
+	for path, want := range map[string]string{
+		"--json": "--json looks like a flag",
+		dir:      dir + " is a folder; name a file in it",
+		missing:  "heirloom: " + missing + ": no such file",
+	} {
+		if code, _, stderr := heirloom(t, "report", out, "--csv", path); code == exitDone || !strings.Contains(stderr, want) {
+			t.Errorf("--csv %s: exit %d, %q", path, code, stderr)
+		}
+	}
+}
+
+func TestDetectKnowsTheDetectorsOfTheCatalogue(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.jsonl")
+	row := `{"messages": [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I have no name; what can I do for you?"}]}`
+	if err := os.WriteFile(file, []byte(row), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := heirloom(t, "detect", file, "-d", "awakening", "-d", "sycophancy-words")
+	if code != exitDone || !strings.Contains(stdout, "awakening ") || !strings.Contains(stdout, "sycophancy-words ") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
 func TestEventsAreOneJSONObjectALine(t *testing.T) {
 	stdout := runSmall(t, filepath.Join(t.TempDir(), "x"), "--json")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")

@@ -21,7 +21,7 @@ func (p *program) detect() *cli.Command {
 		ArgsUsage:   "FILE…",
 		Description: "The last assistant turn of every transcript is judged in its conversation, or every one with --every-turn. Rates are shown with n and a 95 % interval. Turns that answer the same question, or stand in one transcript, are not independent: where there are such, the interval is by question, and the design effect says how much that matters.",
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "detector", Aliases: []string{"d"}, Usage: "`kind` of detector; repeatable; heirloom list detectors shows them"},
+			&cli.StringSliceFlag{Name: "detector", Aliases: []string{"d"}, Usage: "`name` of a kind of detector (heirloom list detectors) or of a detector that a behaviour of the catalogue brings (heirloom behaviours); repeatable"},
 			&cli.StringFlag{Name: "experiment", Usage: "use the detectors of an experiment `file` instead"},
 			setFlag,
 			&cli.StringFlag{Name: "format", Usage: "format of the files where their names do not tell: jsonl, chat, completion, lines, paragraphs, whole, parquet, inspect"},
@@ -82,8 +82,12 @@ func (p *program) instruments(c *cli.Context) (all []*sim.Detector, err error) {
 		return f.Detectors()
 	}
 	means := p.means()
-	for _, kind := range c.StringSlice("detector") {
-		d, err := sim.OpenDetector(kind, ".", settings, means)
+	for _, name := range c.StringSlice("detector") {
+		open := func() (*sim.Detector, error) { return sim.OpenDetector(name, ".", settings, means) }
+		if slices.Contains(sim.CatalogueDetectors(), name) {
+			open = func() (*sim.Detector, error) { return openDetector(c, name, means) }
+		}
+		d, err := open()
 		if err != nil {
 			for _, open := range all {
 				open.Close()
@@ -93,7 +97,7 @@ func (p *program) instruments(c *cli.Context) (all []*sim.Detector, err error) {
 		all = append(all, d)
 	}
 	if len(all) == 0 {
-		return nil, usage("detect needs --detector KIND or --experiment FILE; heirloom list detectors shows the kinds")
+		return nil, usage("detect needs --detector NAME or --experiment FILE; heirloom list detectors shows the kinds, and heirloom behaviours what the catalogue brings")
 	}
 	return all, nil
 }

@@ -67,7 +67,7 @@ func openDetector(c *cli.Context, name string, m sim.Means) (*sim.Detector, erro
 			kinds = append(kinds, k.Name)
 		}
 		return nil, usage("there is no detector %q; kinds are %s, and behaviours of the catalogue bring %s; one of an experiment needs --experiment FILE",
-			name, strings.Join(kinds, ", "), strings.Join(brought, ", "))
+			name, strings.Join(kinds, ", "), strings.Join(slices.Compact(brought), ", "))
 	case len(settings) > 0:
 		return nil, usage("--set: the detector %s of the catalogue comes with its settings; name a kind to give your own", name)
 	}

@@ -61,7 +61,7 @@ func create(path string, data []byte, replace bool) error {
 	}
 	f, err := os.OpenFile(path, flags, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return usage("%s exists; give another name with --out, or --force to replace it", path)
+		return usage("%s exists; give another name, or --force to replace it", path)
 	}
 	if err != nil {
 		return err

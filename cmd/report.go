@@ -116,6 +116,9 @@ func (f folder) find(ledger lineage.Ledger, prefix string, study *lineage.Study)
 			match = append(match, digest)
 		}
 	}
+	if len(all) == 0 {
+		return usage("%s: its ledger has no study: the run was stopped before it began; run it again", f)
+	}
 	if len(match) != 1 {
 		return usage("%s: %d studies begin with %q; there are: %s", f, len(match), prefix, strings.Join(all, ", "))
 	}
@@ -144,19 +147,35 @@ func (p *program) write(path string, content func(io.Writer) error) error {
 	return replaceFile(path, content)
 }
 
-// replaceFile writes a file whole or not at all.
+// replaceFile writes a file whole or not at all. Errors name the file, not the
+// temporary one beside it.
 func replaceFile(path string, content func(io.Writer) error) error {
+	if strings.HasPrefix(path, "-") {
+		return usage("%s looks like a flag and stands where the name of a file should; write ./%s if it is one", path, path)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return usage("%s is a folder; name a file in it", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".heirloom-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, cause(err))
 	}
 	defer os.Remove(f.Name())
 	if err := content(f); err != nil {
 		f.Close()
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, cause(err))
 	}
 	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// cause is an error of the file system without the name of the temporary file.
+func cause(err error) error {
+	var at *os.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }

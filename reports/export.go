@@ -114,7 +114,7 @@ func decimal(x float64) string {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return ""
 	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
+	return strconv.FormatFloat(x+0, 'g', -1, 64) // no sign on a zero
 }
 
 // JSON writes the findings as one object with sorted keys in snake_case. NaN and

@@ -30,7 +30,8 @@ func (m *measurement) correct() {
 func (m *measurement) level(c *Curve, g int) {
 	p, q := &c.Points[g], m.qualityOf(c)
 	d := detection(q.Pooled.Counts)
-	byLabels := Interval(popgen.LabelledMean(m.withLabels(c, g)))
+	labels := m.withLabels(c, g)
+	byLabels := Interval(popgen.LabelledMean(labels))
 	byCalibration := nothing(q.Refused)
 	if q.Refused == "" {
 		var present, n []int
@@ -49,8 +50,15 @@ func (m *measurement) level(c *Curve, g int) {
 		p.Corrected, p.Method = byLabels, PPI
 	default:
 		p.Corrected = byCalibration
+		if slices.ContainsFunc(labels, func(r popgen.Labelled) bool { return len(r.Labels) > 0 }) {
+			p.Corrected.Warn += tooFew + byLabels.Warn
+		}
 	}
 }
+
+// tooFew stands between why the calibration does not correct a point and why the
+// labels that it has do not either.
+const tooFew = "; of its labels: "
 
 func (m *measurement) difference(c, base *Curve, g int) {
 	p, q := &c.Points[g], m.qualityOf(c)

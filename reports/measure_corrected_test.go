@@ -303,6 +303,21 @@ func TestDisputedTextsHaveNoLabel(t *testing.T) {
 	}
 }
 
+func TestFewLabelsCorrectNothingAndSaySo(t *testing.T) {
+	w := erringWorld(t)
+	w.label("f1", 0, 3, 2)
+	f := measure(t, w.ledger, w.study)
+	for _, arm := range []string{"control", "seeded"} {
+		p := curve(t, f, arm, "alder", "trauma", lineage.Outputs).Points[3]
+		if p.Method != "" || !math.IsNaN(p.Corrected.Mean) || !strings.Contains(p.Corrected.Warn, "labels are too few") {
+			t.Errorf("%s is corrected by %q: %+v", arm, p.Method, p.Corrected)
+		}
+	}
+	if !warned(f, "of Trauma narrative are too few to correct them") {
+		t.Errorf("warnings %q", f.Warnings)
+	}
+}
+
 func TestLabelsAloneCorrectWhatTheyAreOf(t *testing.T) {
 	w := erringWorld(t)
 	w.label("f1", 0, 3, 20)

@@ -20,13 +20,16 @@ func (m *measurement) warnOfErrors() {
 		if !q.Judges {
 			continue
 		}
-		raw, total, misfit := 0, 0, 0
+		raw, total, misfit, few := 0, 0, 0, 0
 		for i := range m.Curves {
 			c := &m.Curves[i]
 			if c.Behaviour != q.Behaviour || c.Detector != q.Detector {
 				continue
 			}
 			for _, p := range c.Points {
+				if strings.Contains(p.Corrected.Warn, tooFew) {
+					few++
+				}
 				switch {
 				case p.Prevalence.N == 0:
 					continue
@@ -44,6 +47,10 @@ func (m *measurement) warnOfErrors() {
 				where = fmt.Sprintf("%d of %d rates", raw, total)
 			}
 			m.warn("%s of %s are those of %s, uncorrected for its errors: %s.", where, m.title(q.Behaviour), brief(q.Detector, 60), q.Refused)
+		}
+		if few > 0 {
+			m.warn("Labels of %s of %s are too few to correct them: of the texts of one arm, line and generation it takes %d, %d of either kind, from %d replicates. Label more.",
+				plural(few, "rate"), m.title(q.Behaviour), popgen.MinLabels, popgen.MinOutcome, popgen.MinReplicates)
 		}
 		if misfit > 0 {
 			m.warn("The calibration of %s does not fit %d of %s of %s: it errs otherwise on these texts, and their corrected rates have no interval.",

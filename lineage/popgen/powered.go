@@ -58,7 +58,7 @@ type Labelled struct {
 // Label is the truth of a text and the detector's word.
 type Label struct{ Truth, Word bool }
 
-// Limits below which labels give no interval of their own.
+// Limits below which labels give no estimate of their own.
 const (
 	MinLabels  = 30 // labelled texts of all replicates
 	MinOutcome = 5  // labelled texts with the rarer truth
@@ -77,8 +77,10 @@ const (
 // with e = truth - lambda word, and Student's t on R-1 degrees of freedom;
 // lambda is that of PredictionPowered. It assumes labels drawn at random from the
 // pooled texts, and about as many texts in each replicate. Replicates with N = 0
-// are left out. There are no bounds below MinReplicates with labels, MinLabels
-// labels or MinOutcome of either truth; Warn says why. N counts replicates.
+// are left out. Below MinLabels labels, MinOutcome of either truth, or where labels
+// reach fewer replicates than MinReplicates and not all of them, there is no
+// estimate: Mean is NaN, since one label more would move it by points. Below
+// MinReplicates there is one without bounds. Warn says why. N counts replicates.
 func LabelledMean(replicates []Labelled) Interval {
 	mean, u, why := influences(replicates)
 	return byReplicate(mean, u, why, 0)
@@ -140,17 +142,11 @@ func influences(replicates []Labelled) (mean float64, u []float64, why string) {
 		ps, texts = append(ps, float64(r.Present)/float64(r.N)), texts+r.N
 	}
 	n := len(truth)
-	switch {
-	case n < 2:
-		return math.NaN(), make([]float64, len(ps)), "no texts were labelled"
-	case len(ps) < MinReplicates:
+	if why = fewLabels(n, positive, labelled, len(ps)); why != "" {
+		return math.NaN(), make([]float64, len(ps)), why
+	}
+	if len(ps) < MinReplicates {
 		why = fewReplicates(len(ps))
-	case labelled < MinReplicates:
-		why = fmt.Sprintf("labels reach %d of %d replicates, too few for an interval: label texts of at least %d", labelled, len(ps), MinReplicates)
-	case n < MinLabels:
-		why = fmt.Sprintf("%d labels are too few for an interval: %d are the least", n, MinLabels)
-	case min(positive, n-positive) < MinOutcome:
-		why = fmt.Sprintf("%d of %d labels are positive, and %d of either kind are the least for an interval", positive, n, MinOutcome)
 	}
 	lambda := powerTuned(truth, word, texts)
 	detected, rest := stat.Mean(ps, nil), stat.Mean(truth, nil)-lambda*stat.Mean(word, nil)
@@ -168,4 +164,19 @@ func indicator(b bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// fewLabels says why labels tell no rate, "" where they do.
+func fewLabels(n, positive, labelled, replicates int) string {
+	switch {
+	case n == 0:
+		return "no texts were labelled"
+	case n < MinLabels:
+		return fmt.Sprintf("%d labels are too few for an estimate: %d are the least", n, MinLabels)
+	case min(positive, n-positive) < MinOutcome:
+		return fmt.Sprintf("%d of %d labels are positive, and %d of either kind are the least for an estimate", positive, n, MinOutcome)
+	case labelled < min(MinReplicates, replicates):
+		return fmt.Sprintf("labels reach %d of %d replicates, too few for an estimate: label texts of at least %d", labelled, replicates, min(MinReplicates, replicates))
+	}
+	return ""
 }

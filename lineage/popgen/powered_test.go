@@ -152,20 +152,25 @@ func TestLabelledMeanOfEverythingIsTheTruth(t *testing.T) {
 	}
 }
 
-func TestFewLabelsGiveNoInterval(t *testing.T) {
+func TestFewLabelsGiveNoEstimate(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	many := labelled(r, 8, 50, 100, .4, .05, .7, .8)
 	one := labelled(r, 8, 50, 0, .4, .05, .7, .8)
 	one[3] = Labelled{Present: 20, N: 40, Labels: make([]Label, 40)}
+	for i := range 10 {
+		one[3].Labels[i].Truth = true
+	}
 	for want, of := range map[string][]Labelled{
-		"4 replicates":             many[:4],
 		"labels reach 1 of 8":      one,
-		"too few for an interval:": labelled(r, 8, 50, 15, .4, .05, .7, .8),
+		"too few for an estimate:": labelled(r, 8, 50, 15, .4, .05, .7, .8),
 		"labels are positive":      labelled(r, 8, 50, 100, 0, 0, .7, .8),
 		"no texts were labelled":   labelled(r, 8, 50, 0, .4, .05, .7, .8),
 	} {
-		if got := LabelledMean(of); !math.IsNaN(got.Lo) || !strings.Contains(got.Warn, want) {
+		if got := LabelledMean(of); !math.IsNaN(got.Mean) || !math.IsNaN(got.Lo) || !strings.Contains(got.Warn, want) {
 			t.Errorf("%q: %+v", want, got)
 		}
+	}
+	if got := LabelledMean(many[:4]); math.IsNaN(got.Mean) || !math.IsNaN(got.Lo) || !strings.Contains(got.Warn, "4 replicates") {
+		t.Errorf("enough labels in few replicates give an estimate without bounds: %+v", got)
 	}
 }
