@@ -22,7 +22,7 @@ func drawnRows(t *testing.T, drawn, out string, label func(i int, text string) a
 		if err := json.Unmarshal([]byte(line), &row); err != nil {
 			t.Fatal(err)
 		}
-		if row["label"] != nil || len(row) != 6 {
+		if row["label"] != nil || row["behaviour"] != "mine" || len(row) != 7 {
 			t.Fatalf("a drawn row tells too much: %s", line)
 		}
 		messages := row["messages"].([]any)
@@ -90,9 +90,11 @@ func TestPeopleLabelWhatWasDrawnAndAgreementIsTold(t *testing.T) {
 	rows := strings.SplitAfter(string(must(os.ReadFile(at("bob.jsonl")))), "\n")
 	bad := strings.Replace(rows[0], `"index":`, `"index":9`, 1) + strings.Replace(rows[1], `"content":"`, `"content":"x`, 1) +
 		rows[2] + rows[2] + strings.Replace(rows[3], `"label":`, `"label":"y","lable":`, 1) + strings.Replace(rows[4], `"node":"`, `"node":"x`, 1) + "{\n"
+	bad += strings.Replace(rows[5], `"behaviour":"mine"`, `"behaviour":"yours"`, 1)
 	os.WriteFile(at("bad.jsonl"), []byte(bad), 0o600)
 	says(t, exitInvalid, []string{"bad.jsonl:1:1: index: the model has 60 outputs", "bad.jsonl:2:1: messages: are not those of the ledger", "bad.jsonl:4:1: is the text of line 3 again",
-		`bad.jsonl:5:1: unknown key "lable"`, "bad.jsonl:6:1: node: the ledger has no model", "bad.jsonl:7:1: the row is not a JSON object"}, "detector", "label", "add", run, at("bad.jsonl"), "--labeller", "bob")
+		`bad.jsonl:5:1: unknown key "lable"`, "bad.jsonl:6:1: node: the ledger has no model", "bad.jsonl:7:1: the row is not a JSON object",
+		"bad.jsonl:8:1: was drawn to be labelled for yours, and not for mine"}, "detector", "label", "add", run, at("bad.jsonl"), "--labeller", "bob")
 }
 
 func must(data []byte, err error) []byte {

@@ -19,6 +19,7 @@ type decoder struct {
 	file   string
 	faults *faults
 	places map[string]place // by path, for what is checked after decoding
+	taken  []string         // keys of the root that were read before, and are known all the same
 }
 
 type place struct{ line, column int }
@@ -141,6 +142,9 @@ func (d *decoder) structs(path string, n *yaml.Node, targets []reflect.Value) {
 	d.pairs(path, n, func(key string, k, value *yaml.Node) {
 		field, ok := fields[key]
 		if !ok {
+			if path == "" {
+				known = append(known, d.taken...)
+			}
 			d.fault(join(path, key), k, "%s", unknown("key", key, known))
 			return
 		}

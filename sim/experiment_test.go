@@ -74,6 +74,7 @@ func TestBadExperimentsAreRefusedInWords(t *testing.T) {
 		"unknown learner":     {strings.Replace(sound, "  a: {}", "  a: {learner: preference}", 1), "cannot learn by"},
 		"shares beyond 1":     {strings.Replace(sound, "preset: replace", "parts: [{outputs: self, share: .7}, {outputs: others, share: .7}]", 1), "the shares sum to 1.4, not to 1"},
 		"two kinds of part":   {strings.Replace(sound, "preset: replace", "parts: [{outputs: self, corpus: self, share: 1}]", 1), "this one is 2 of them"},
+		"a misspelt sweep":    {sound + "swep: {a: [1]}\n", `unknown key "swep"; did you mean "sweep"?`},
 		"an arm with a seed":  {sound + "arms: {x: {seed: 4}}\n", "arms are matched worlds"},
 		"a hostile name":      {strings.Replace(sound, "name: sound", `name: "../\x1b[2J"`, 1), "a name is made of letters"},
 		"sweep of nothing":    {sound + "sweep: {line.backend.order: [1, 2]}\n", "exists in no arm"},

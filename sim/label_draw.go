@@ -24,6 +24,7 @@ type Drawing struct {
 // it was asked for.
 type Drawn struct {
 	ID         string            `json:"id"`
+	Behaviour  string            `json:"behaviour"` // that is to be labelled
 	Node       lineage.ID        `json:"node"`
 	Part       string            `json:"part"`
 	Index      int               `json:"index"`
@@ -130,7 +131,7 @@ func (d Drawing) generation(from *stored, nodes []lineage.Node, r *rand.Rand) (r
 			k -= pools[i].count()
 		}
 		n := nodes[i]
-		row := Drawn{Node: n.ID, Part: d.Part, Index: pools[i].at(k), Line: n.Line, Replicate: &n.Replicate, Generation: &n.Generation}
+		row := Drawn{Behaviour: d.Behaviour, Node: n.ID, Part: d.Part, Index: pools[i].at(k), Line: n.Line, Replicate: &n.Replicate, Generation: &n.Generation}
 		if row.Messages, err = from.conversation(n, d.Part, row.Index); err != nil {
 			return nil, err
 		}

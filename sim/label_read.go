@@ -14,12 +14,13 @@ import (
 )
 
 // drawnKeys are what a row that was drawn for labelling may have.
-var drawnKeys = []string{"id", "node", "part", "index", "arms", "line", "replicate", "generation", "verdict", "score", "messages", "label", "note"}
+var drawnKeys = []string{"id", "node", "part", "index", "arms", "line", "replicate", "generation", "verdict", "score", "messages", "label", "note", "behaviour"}
 
 // labelRow is a row to be checked against the ledger.
 type labelRow struct {
 	line     int
 	messages []lineage.Message
+	of       string // behaviour that it was drawn for, where the row tells
 	lineage.Label
 }
 
@@ -53,6 +54,9 @@ func ReadLabels(l lineage.Ledger, study lineage.Study, behaviour, labeller, name
 			continue
 		case first[place] > 0:
 			found.add(Fault{File: name, Line: line, Column: 1, Message: fmt.Sprintf("is the text of line %d again; a text has one label", first[place])})
+			continue
+		case row.of != "" && row.of != behaviour:
+			found.add(Fault{File: name, Line: line, Column: 1, Message: fmt.Sprintf("was drawn to be labelled for %s, and not for %s", row.of, behaviour)})
 			continue
 		case !labelled:
 			skipped++
@@ -105,6 +109,9 @@ func readLabel(raw []byte) (row labelRow, labelled bool, err error) {
 	}
 	if err := json.Unmarshal(keys["messages"], &row.messages); err != nil || len(row.messages) == 0 {
 		return row, false, fmt.Errorf("messages: are missing or damaged; label draw wrote them")
+	}
+	if of, ok := keys["behaviour"]; ok && json.Unmarshal(of, &row.of) != nil {
+		return row, false, fmt.Errorf("behaviour: is damaged; label draw wrote it")
 	}
 	switch string(keys["label"]) {
 	case "null":

@@ -61,6 +61,7 @@ func Parse(name, dir string, data []byte, overrides []Override) (*File, error) {
 	kits := kits{}
 	for _, w := range spread(name, root, &fs) {
 		w.decoder = newDecoder(name, &fs)
+		w.decoder.taken = []string{"arms", "line", "sweep"}
 		w.Experiment = w.decoder.experiment(w.tree)
 		f.Worlds = append(f.Worlds, w.World)
 	}
