@@ -3,7 +3,6 @@ package reports
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/heirloom-sim/heirloom/lineage/popgen"
 )
@@ -20,22 +19,17 @@ func (m *measurement) warnOfErrors() {
 		if !q.Judges {
 			continue
 		}
-		raw, total, misfit := 0, 0, 0
+		raw := 0
+		misfit, total := m.misfits(q)
 		for i := range m.Curves {
 			c := &m.Curves[i]
 			if c.Behaviour != q.Behaviour || c.Detector != q.Detector {
 				continue
 			}
 			for _, p := range c.Points {
-				switch {
-				case p.Prevalence.N == 0:
-					continue
-				case p.Method == "":
+				if p.Prevalence.N > 0 && p.Method == "" {
 					raw++
-				case strings.Contains(p.Corrected.Warn, "does not fit"):
-					misfit++
 				}
-				total++
 			}
 		}
 		if raw > 0 {
