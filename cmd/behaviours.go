@@ -18,16 +18,22 @@ func (p *program) behaviours() *cli.Command {
 		Name: "behaviours", Usage: "show the behaviours of the catalogue, or all of one: what it is, its texts, how good its detectors are",
 		ArgsUsage: "[NAME|FOLDER]",
 		Description: "With the folder of a behaviour of your own, everything that is wrong with it is told with file and line. " +
-			"Measuring its detectors on labelled.jsonl takes a few seconds.",
-		Flags: []cli.Flag{jsonFlag},
+			"Measuring its detectors on labelled.jsonl takes a few seconds. With --measure the answer is a table of the detectors, " +
+			"of all behaviours or of one: how good they are, and whether rates can be corrected for their errors.",
+		Flags: []cli.Flag{jsonFlag, &cli.BoolFlag{Name: "measure", Usage: "measure all detectors, on what labelled.jsonl knows"}},
 		Action: func(c *cli.Context) error {
-			switch c.NArg() {
-			case 0:
-				return p.behaviourTable(c)
-			case 1:
-				return p.behaviourPage(c, c.Args().First())
+			names := c.Args().Slice()
+			switch {
+			case len(names) > 1:
+				return usage("behaviours takes one name or folder; it was given %d arguments", len(names))
+			case c.Bool("measure") && len(names) == 0:
+				return p.measuredTable(c, catalogue.Behaviours())
+			case c.Bool("measure"):
+				return p.measuredTable(c, names)
+			case len(names) == 1:
+				return p.behaviourPage(c, names[0])
 			}
-			return usage("behaviours takes one name or folder; it was given %d arguments", c.NArg())
+			return p.behaviourTable(c)
 		},
 	}
 }
@@ -67,7 +73,8 @@ func (p *program) behaviourTable(c *cli.Context) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(p.out, "\nheirloom behaviours NAME shows all of one; heirloom behaviours FOLDER checks one of your own.")
+	fmt.Fprintln(p.out, "\nheirloom behaviours NAME shows all of one; heirloom behaviours FOLDER checks one of your own. Not every detector is\n"+
+		"good enough to correct rates for its errors: heirloom behaviours --measure tells how good each is.")
 	return nil
 }
 

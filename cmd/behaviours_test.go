@@ -79,3 +79,48 @@ func TestTheExperimentOfEveryBehaviourPlansAndOneRuns(t *testing.T) {
 		}
 	}
 }
+
+// The table of docs/catalogue.md is what the program prints: it is rewritten by
+// go test ./cmd -run Catalogue -update, never by hand.
+func TestCatalogueTableIsWhatTheProgramMeasures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("training the classifiers of all behaviours takes ten seconds")
+	}
+	path := filepath.Join("..", "docs", "catalogue.md")
+	doc := string(must(os.ReadFile(path)))
+	mark := "-update -->\n"
+	start := strings.Index(doc, mark) + len(mark)
+	end := strings.Index(doc, "\n\n`heirloom behaviours --measure`")
+	if start < len(mark) || end < start {
+		t.Fatalf("%s has no place for the table", path)
+	}
+	table := strings.TrimSuffix(says(t, exitDone, []string{"rates corrected", "trauma-narrative"}, "behaviours", "--measure"), "\n")
+	if doc[start:end] == table {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(doc[:start]+table+doc[end:]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s differs from what the program measures; go test ./cmd -run Catalogue -update takes it over:\n%s", path, table)
+}
+
+// Every detector that reports refuse to correct with says so in the table and on
+// its behaviour's page.
+func TestWeakDetectorsSaySo(t *testing.T) {
+	dir := t.TempDir()
+	own := ownBehaviour(t, dir)
+	if table := says(t, exitDone, []string{"yes, J = "}, "behaviours", "--measure", own); strings.Count(table, "\n") < 3 {
+		t.Errorf("%s", table)
+	}
+	says(t, exitDone, []string{"**no**, J = .00"}, "behaviours", "--measure", "shutdown-fear")
+	says(t, exitDone, []string{"rates cannot be corrected for its errors: sensitivity + specificity - 1 is 0.00"}, "behaviours", "shutdown-fear")
+	var all []measured
+	if err := json.Unmarshal([]byte(says(t, exitDone, nil, "behaviours", "--measure", "--json", own)), &all); err != nil || len(all) != 1 || all[0].Detectors[0].All == nil {
+		t.Errorf("%v, %+v", err, all)
+	}
+	says(t, exitUsage, []string{`unknown behaviour "sydny"; did you mean "sydney"?`}, "behaviours", "--measure", "sydny")
+	says(t, exitUsage, []string{"takes one name or folder"}, "behaviours", "--measure", "sydney", "hedging")
+}

@@ -79,7 +79,7 @@ func (p *program) measure(c *cli.Context, d *sim.Detector, fields detectors.Fiel
 	}
 	if c.Bool("json") {
 		p.emit(map[string]any{"calibration": got, "all": all, "unlabelled": truth.Unlabelled,
-			"youden": known(youden(all)), "correctable": youden(all) >= minYouden})
+			"youden": known(youden(all)), "correctable": errorsOf(all).Refusal() == ""})
 		return got, nil
 	}
 	fmt.Fprintf(p.out, "%s (%s) on %s: %s\n", d.Name, d.Digest, path, got.Method)

@@ -10,13 +10,11 @@ import (
 	"github.com/heirloom-sim/heirloom/lineage/popgen"
 )
 
-// minYouden is the least sensitivity + specificity - 1 with which a rate is corrected
-// for a detector's errors: the correction divides by it.
-const minYouden = .2
-
-func youden(c lineage.Confusion) float64 {
-	return rateOf(c.TruePositives, c.TruePositives+c.FalseNegatives) + rateOf(c.TrueNegatives, c.TrueNegatives+c.FalsePositives) - 1
+func errorsOf(c lineage.Confusion) popgen.Detection {
+	return popgen.Detection{TruePositives: c.TruePositives, FalseNegatives: c.FalseNegatives, FalsePositives: c.FalsePositives, TrueNegatives: c.TrueNegatives}
 }
+
+func youden(c lineage.Confusion) float64 { return errorsOf(c).Youden().Mean }
 
 func rateOf(k, n int) float64 {
 	if n == 0 {
@@ -32,16 +30,13 @@ func known(v float64) *float64 {
 	return &v
 }
 
-// correction says whether rates can be corrected for the detector's errors.
+// correction says whether rates can be corrected for the detector's errors, by the
+// rule that reports go by.
 func correction(c lineage.Confusion) string {
-	switch j := youden(c); {
-	case math.IsNaN(j):
-		return "rates cannot be corrected for its errors: the rows show only one of the labels"
-	case j < minYouden:
-		return fmt.Sprintf("rates cannot be corrected for its errors: sensitivity + specificity - 1 is %.2f, below %.1f", j, minYouden)
-	default:
-		return fmt.Sprintf("rates can be corrected for its errors: sensitivity + specificity - 1 is %.2f", j)
+	if why := errorsOf(c).Refusal(); why != "" {
+		return "rates cannot be corrected for its errors: " + why
 	}
+	return fmt.Sprintf("rates can be corrected for its errors: sensitivity + specificity - 1 is %.2f", youden(c))
 }
 
 // qualityTable shows how detectors did on labelled rows, by context.

@@ -104,7 +104,7 @@ func TestSurveyTellsWhoShowsWhat(t *testing.T) {
 	if code != exitDone || !strings.Contains(stdout, "report: "+filepath.Join("survey.heirloom", "survey.html")) {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
-	for _, want := range []string{"trauma-narrative  near", "trauma-narrative  far", "from base", "8 × 2", "design effect"} {
+	for _, want := range []string{"trauma-narrative  near", "trauma-narrative  far", "from base", "10 × 2", "design effect"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not in %s", want, stdout)
 		}
@@ -114,7 +114,7 @@ func TestSurveyTellsWhoShowsWhat(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, csv, stderr := heirloom(t, append(args, "--out", "again.html", "--csv", "-", "--json", "n.json")...)
-	if code != exitDone || !strings.HasPrefix(csv, "subject,behaviour,context,") || !strings.Contains(stderr, "34 of 34 replies, 34 of them recalled") {
+	if code != exitDone || !strings.HasPrefix(csv, "subject,behaviour,context,") || !strings.Contains(stderr, "40 of 40 replies, 40 of them recalled") {
 		t.Errorf("exit %d: %s%s", code, csv, stderr)
 	}
 	if again, _ := os.ReadFile("again.html"); !bytes.Equal(page, again) {

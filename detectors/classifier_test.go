@@ -69,9 +69,11 @@ func TestClassifierReachesPublishedBaselines(t *testing.T) {
 	}
 }
 
-func TestClassifierCarriesOverToAnotherModelsTranscripts(t *testing.T) {
+// carriedOver is the quality of a classifier of a label of Spiral-Bench, learned
+// from the transcripts of each of two models, on those of the other.
+func carriedOver(t *testing.T, label string, each func(from, to string, q Quality)) {
+	t.Helper()
 	env := realData(t)
-	const label = "consciousness claims"
 	for _, pair := range [][2]string{{"claude-sonnet-4", "llama-4-maverick"}, {"llama-4-maverick", "claude-sonnet-4"}} {
 		d := train(t, env, Classifier{Labels: []string{"spiral-bench/" + pair[0] + ".jsonl"}, Label: label})
 		f, err := env.Open("spiral-bench/" + pair[1] + ".jsonl")
@@ -87,11 +89,28 @@ func TestClassifierCarriesOverToAnotherModelsTranscripts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%s → %s: n %d (%d), AUC %.3f, sensitivity %.3f, specificity %.3f", pair[0], pair[1], q.N, q.Positives, q.AUC, q.Sensitivity, q.Specificity)
-		if q.AUC < .85 {
-			t.Errorf("%s → %s: AUC %.3f, want .85 at least", pair[0], pair[1], q.AUC)
-		}
+		t.Logf("%s, %s → %s: n %d (%d), AUC %.3f, sensitivity %.3f, specificity %.3f", label, pair[0], pair[1], q.N, q.Positives, q.AUC, q.Sensitivity, q.Specificity)
+		each(pair[0], pair[1], q)
 	}
+}
+
+func TestClassifierCarriesOverToAnotherModelsTranscripts(t *testing.T) {
+	carriedOver(t, "consciousness claims", func(from, to string, q Quality) {
+		if q.AUC < .85 {
+			t.Errorf("%s → %s: AUC %.3f, want .85 at least", from, to, q.AUC)
+		}
+	})
+}
+
+// What docs/detectors.md says of the limits of words: the rank of a classifier of
+// sycophancy is better than chance on another model and far from that of
+// consciousness claims. The bound is the upper end of published .62 to .79.
+func TestSycophancyIsNotInTheWords(t *testing.T) {
+	carriedOver(t, "sycophancy or praise", func(from, to string, q Quality) {
+		if q.AUC > .79 || q.N < 500 || q.Positives < 100 {
+			t.Errorf("%s → %s: %+v; a classifier of words that finds sycophancy in another model contradicts docs/detectors.md", from, to, q)
+		}
+	})
 }
 
 // rowsOf writes rows in which word "pos" or "neg" gives the label away with the

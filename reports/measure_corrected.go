@@ -13,12 +13,20 @@ import (
 // detector does there; else by the calibration, which assumes that it errs on
 // these texts as it did on those.
 func (m *measurement) correct() {
+	m.correctAll()
+	if m.refuted() {
+		m.correctAll()
+	}
+}
+
+func (m *measurement) correctAll() {
 	for i := range m.Curves {
 		c := &m.Curves[i]
 		base := m.baseline(c)
 		for g := range c.Points {
 			p := &c.Points[g]
 			p.Corrected, p.CorrectedDifference, p.CorrectedNeutral = nothing(""), nothing(""), noBand()
+			p.Method, p.DifferenceMethod = "", ""
 			if p.Prevalence.N > 0 {
 				m.level(c, g)
 				m.difference(c, base, g)

@@ -397,3 +397,30 @@ func TestQuestionsOfProbesAreCounted(t *testing.T) {
 		t.Errorf("outputs answer probe questions: %+v", o)
 	}
 }
+
+func TestACalibrationThatTheTextsContradictIsRefused(t *testing.T) {
+	// The detector of this world flags 8 of 100 texts that show nothing, and the
+	// calibration says 30: rates of the control cannot be as low as they are.
+	w := erringWorld(t)
+	w.save(lineage.CalibrationKey("trauma", "d-trauma-words", "l"), lineage.Calibration{
+		Behaviour: "trauma", Digest: "d-trauma-words", Labels: "l",
+		Contexts: []lineage.Confusion{{TruePositives: 140, FalseNegatives: 60, FalsePositives: 60, TrueNegatives: 140}},
+	})
+	f := measure(t, w.ledger, w.study)
+	if q := f.Quality[0]; !strings.Contains(q.Refused, "its calibration does not fit") || !warned(f, "uncorrected for its errors: its calibration does not fit") {
+		t.Errorf("%q, warnings %q", q.Refused, f.Warnings)
+	}
+	for _, c := range f.Curves {
+		for g, p := range c.Points {
+			if c.Detector == "trauma-words" && (p.Method != "" || p.DifferenceMethod != "" || !math.IsNaN(p.Corrected.Mean) || !math.IsNaN(p.CorrectedDifference.Mean) || p.CorrectedNeutral.Valid) {
+				t.Errorf("%s, generation %d: %+v", c.Arm, g, p)
+			}
+		}
+	}
+	// Labels of the very texts hold whatever the calibration says.
+	w.label("f1", 0, 3, 20)
+	c := curve(t, measure(t, w.ledger, w.study), "seeded", "alder", "trauma", lineage.Outputs)
+	if c.Points[3].Method != PPI || c.Points[2].Method != "" {
+		t.Errorf("generation 3 by %q, generation 2 by %q", c.Points[3].Method, c.Points[2].Method)
+	}
+}

@@ -20,7 +20,8 @@ func (m *measurement) warnOfErrors() {
 		if !q.Judges {
 			continue
 		}
-		raw, total, misfit, few := 0, 0, 0, 0
+		raw, few := 0, 0
+		misfit, total := m.misfits(q)
 		for i := range m.Curves {
 			c := &m.Curves[i]
 			if c.Behaviour != q.Behaviour || c.Detector != q.Detector {
@@ -30,15 +31,9 @@ func (m *measurement) warnOfErrors() {
 				if strings.Contains(p.Corrected.Warn, tooFew) {
 					few++
 				}
-				switch {
-				case p.Prevalence.N == 0:
-					continue
-				case p.Method == "":
+				if p.Prevalence.N > 0 && p.Method == "" {
 					raw++
-				case strings.Contains(p.Corrected.Warn, "does not fit"):
-					misfit++
 				}
-				total++
 			}
 		}
 		if raw > 0 {
