@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -74,7 +75,7 @@ func (p *program) showPlan(study *sim.Study, stages []sim.Stage) error {
 	fmt.Fprintf(p.out, "%s: %d arms, lines %v, %d generations, %d replicates; %d distinct models\n",
 		rec.Name, len(rec.Arms), rec.Lines, rec.Generations, rec.Replicates, study.Nodes())
 	for _, a := range rec.Arms {
-		fmt.Fprintf(p.out, "  arm %s: %s\n", a.Name, a.About)
+		fmt.Fprintln(p.out, strings.TrimSuffix("  arm "+a.Name+": "+a.About, ": "))
 		for _, e := range a.Events {
 			on := "all lines"
 			if len(e.Lines) > 0 {

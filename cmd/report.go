@@ -46,6 +46,9 @@ func (p *program) report() *cli.Command {
 				write func(io.Writer) error
 			}{{"csv", findings.CSV}, {"replicates-csv", findings.ReplicatesCSV}, {"json", findings.JSON}} {
 				if path := c.String(table.flag); path != "" {
+					if path == "-" && toStdout {
+						return usage("--%s -: stdout takes one table; name a file for the other", table.flag)
+					}
 					toStdout = toStdout || path == "-"
 					if err := p.write(path, table.write); err != nil {
 						return err

@@ -176,7 +176,11 @@ func (m *measurement) finding() (title string, lead int) {
 		if n := m.Study.Replicates; n < m.fewest() {
 			return fmt.Sprintf("No evidence of spread by generation %d in %s; %d replicates could hardly show any", last, plural(len(m.Verdicts), "comparison"), n), -1
 		}
-		return fmt.Sprintf("No evidence of spread by generation %d: none of %s with the control differs", last, plural(len(m.Verdicts), "comparison")), -1
+		none := fmt.Sprintf("none of %d comparisons with the control differs", len(m.Verdicts))
+		if len(m.Verdicts) == 1 {
+			none = "the comparison with the control shows no difference"
+		}
+		return fmt.Sprintf("No evidence of spread by generation %d: %s", last, none), -1
 	}
 	v := m.Verdicts[lead]
 	what, line := brief(m.title(v.Behaviour), 28), brief(v.Line, 18)

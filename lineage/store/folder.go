@@ -20,6 +20,7 @@ const (
 	recordsName = "records"
 	syncedName  = "synced"
 	addressName = "address"
+	partSuffix  = ".part" // of a file that is being written
 )
 
 // format is the record that makes a folder a ledger. Version 1 is what this
@@ -64,16 +65,16 @@ func makeFolder(dir string) error {
 // replaceFile gives path its new content at once or not at all, safe from a
 // power cut.
 func replaceFile(path string, data []byte) error {
-	part := path + ".part"
-	f, err := os.Create(part)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+partSuffix) // two processes may make one ledger
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name()) // where it is still there
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(part, path); err != nil {
+	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
@@ -179,7 +180,7 @@ func foreign(dir string) error {
 	for _, e := range entries {
 		info, err := e.Info()
 		leftover := err == nil && info.Size() <= 1 && (e.Name() == recordsName || e.Name() == syncedName)
-		if !leftover && !slices.Contains([]string{formatName + ".part", syncedName + ".part", "lost+found", ".DS_Store"}, e.Name()) {
+		if !leftover && !strings.HasSuffix(e.Name(), partSuffix) && !slices.Contains([]string{"lost+found", ".DS_Store"}, e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

@@ -141,8 +141,10 @@ const FUNCTIONS = {
     const { x, y, width, height } = params.coordSys;
     const ends = list.map((c) => ({ c, i: ending(c, termsOf(c).mean) })).filter((e) => e.i >= 0)
       .map((e) => ({ ...e, y: api.coord([e.c.g[e.i], at(e.c[termsOf(e.c).mean], e.i)])[1], x: api.coord([e.c.g[e.i], 0])[0] }));
+    // Across the plot, from a curve that ends early, it would look like the curve.
+    const lead = (e) => (e.c.g[e.i] === DATA.generations - 1 ? [[e.x + 5, e.y]] : []);
     const children = spread(ends, 16, y + 6, y + height - 4).flatMap((e) => [
-      { type: "polyline", shape: { points: [[e.x + 5, e.y], [x + width + 8, e.at], [x + width + 14, e.at]] }, style: { stroke: hue(e.c.a), lineWidth: 1, opacity: 0.6, fill: "none" } },
+      { type: "polyline", shape: { points: [...lead(e), [x + width + 8, e.at], [x + width + 14, e.at]] }, style: { stroke: hue(e.c.a), lineWidth: 1, opacity: 0.6, fill: "none" } },
       { type: "text", x: x + width + 18, y: e.at, style: { text: fit(DATA.arms[e.c.a].name, room - 22, "600 12px"), fill: hue(e.c.a), font: "600 12px " + color.font, verticalAlign: "middle" } },
     ]);
     return { type: "group", children };
