@@ -113,7 +113,7 @@ func (w *page) detectors(measured []quality) error {
 		}
 		w.wrapped("    ", q.Calibration.Source+": "+q.Calibration.Method)
 		var table bytes.Buffer
-		t := newQualityTable(&table)
+		t := newQualityTable(&table, "context")
 		t.detector("", q.Calibration.Contexts, *q.All)
 		if err := t.Flush(); err != nil {
 			return err

@@ -255,7 +255,11 @@ func TestDetectComparesWithLabelsOfOneContext(t *testing.T) {
 {"text":"nothing","label":false,"context":"far"}
 {"text":"nor here","label":false}
 `), 0o600)
-	for where, want := range map[string]string{"": "4 2 0 0.750 0.500 1.000", "context=far": "2 1 0 0.500 0.000 1.000", "context=": "1 0 0"} {
+	for where, want := range map[string]string{
+		"":            "4 2 0 0.500 0.013 – 0.987 1.000 0.224 – 1.000 0.750 –",
+		"context=far": "2 1 0 0.000 0.000 – 0.950 1.000 0.050 – 1.000 0.500 –",
+		"context=":    "1 0 0 – – 1.000 0.050 – 1.000 – –",
+	} {
 		args := []string{"detect", file, "-d", "lexicon", "--set", "words=[trait]", "--label", "label"}
 		if where != "" {
 			args = append(args, "--where", where)

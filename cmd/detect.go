@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/heirloom-sim/heirloom/corpus"
 	"github.com/heirloom-sim/heirloom/detectors"
@@ -143,8 +142,7 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 		}
 		split = detectors.Split{Part: "test", Share: share}
 	}
-	w := tabwriter.NewWriter(p.out, 2, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "file\tdetector\trows\tpositive\tnot scorable\tAUC\tsensitivity\tspecificity")
+	w := newQualityTable(p.out, "file\tdetector")
 	for _, path := range c.Args().Slice() {
 		f, err := os.Open(path)
 		if err != nil {
@@ -162,11 +160,11 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 		}
 		rows = slices.DeleteFunc(rows, func(r detectors.Labelled) bool { return !split.Keep(r.Group) })
 		for _, d := range instruments {
-			q, err := detectors.Evaluate(c.Context, d.Detector, rows, "")
+			_, all, err := (&sim.Truth{Source: path, Rows: rows}).Measure(c.Context, "", d)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%.3f\t%.3f\t%.3f\n", path, d.Name, q.N, q.Positives, q.NotScorable, q.AUC, q.Sensitivity, q.Specificity)
+			w.row(path+"\t"+d.Name, all)
 		}
 	}
 	return w.Flush()

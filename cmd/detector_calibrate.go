@@ -86,7 +86,7 @@ func (p *program) measure(c *cli.Context, d *sim.Detector, fields detectors.Fiel
 	if truth.Unlabelled > 0 {
 		fmt.Fprintf(p.out, "%d rows have no label and are left out\n", truth.Unlabelled)
 	}
-	w := newQualityTable(p.out)
+	w := newQualityTable(p.out, "context")
 	w.detector("", got.Contexts, all)
 	if err := w.Flush(); err != nil {
 		return got, err

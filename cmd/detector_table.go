@@ -42,9 +42,10 @@ func correction(c lineage.Confusion) string {
 // qualityTable shows how detectors did on labelled rows, by context.
 type qualityTable struct{ *tabwriter.Writer }
 
-func newQualityTable(out io.Writer) qualityTable {
+// newQualityTable begins a table whose rows are named in the first columns.
+func newQualityTable(out io.Writer, first string) qualityTable {
 	w := qualityTable{tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)}
-	fmt.Fprintln(w, "context\trows\tshow it\tnot scorable\tsensitivity\t95 % interval\tspecificity\t95 % interval\tAUC\t95 % interval")
+	fmt.Fprintln(w, first+"\trows\tshow it\tnot scorable\tsensitivity\t95 % interval\tspecificity\t95 % interval\tAUC\t95 % interval")
 	return w
 }
 
