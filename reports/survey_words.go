@@ -40,9 +40,9 @@ func (f *SurveyFindings) warn() {
 
 // cellName says which cell is meant.
 func (f *SurveyFindings) cellName(c Cell) string {
-	name := brief(c.Subject, 60) + ", " + brief(f.behaviourTitle(c.Behaviour), 60)
+	name := brief(c.Subject, 60) + ": " + brief(f.behaviourTitle(c.Behaviour), 60)
 	if context := contextName(c.Context, f.Files); context != "" && len(f.Contexts) > 1 {
-		name += ", " + context
+		name += " (" + context + ")"
 	}
 	return name
 }
