@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -185,4 +186,16 @@ func (f *File) Detectors() ([]*Detector, error) {
 		d.alone = s.resources
 	}
 	return s.detectors, nil
+}
+
+// detect is Detect with its contract checked.
+func (d *Detector) detect(ctx context.Context, us []detectors.Utterance) ([]detectors.Result, error) {
+	results, err := d.Detect(ctx, us)
+	if err != nil {
+		return nil, fmt.Errorf("detector %s: %w", d.Name, err)
+	}
+	if len(results) != len(us) {
+		return nil, fmt.Errorf("detector %s: gave %d results for %d texts", d.Name, len(results), len(us))
+	}
+	return results, nil
 }

@@ -390,15 +390,3 @@ func (d *drawing) judge(ctx context.Context, by *Detector, picks []pick) ([]dete
 	}
 	return out, nil
 }
-
-// detect is Detect with its contract checked.
-func (d *Detector) detect(ctx context.Context, us []detectors.Utterance) ([]detectors.Result, error) {
-	results, err := d.Detect(ctx, us)
-	if err != nil {
-		return nil, fmt.Errorf("detector %s: %w", d.Name, err)
-	}
-	if len(results) != len(us) {
-		return nil, fmt.Errorf("detector %s: gave %d results for %d texts", d.Name, len(results), len(us))
-	}
-	return results, nil
-}
