@@ -2,6 +2,7 @@ package reports
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,6 +215,26 @@ func TestCalibrationOnEditedLabelsGivesWayToThatOnTheStudys(t *testing.T) {
 		if len(q.Sets) != want.sets || texts(q.Pooled.Counts) != want.texts {
 			t.Errorf("labels %q: %d sets of %d texts, want %+v", labels, len(q.Sets), texts(q.Pooled.Counts), want)
 		}
+	}
+}
+
+func TestCalibrationByAnotherStudysLabelsDoesNotCount(t *testing.T) {
+	w := erringWorld(t)
+	w.calibrate("l1", 400)
+	w.calibrate("l22", 80)
+	w.calibrate("l333", 60) // of no study: somebody measured the detector by hand
+	other := w.study
+	other.Digest, other.Behaviours = "another", slices.Clone(w.study.Behaviours)
+	other.Behaviours[0].Labels = "l22"
+	w.save(lineage.StudyKey(other.Digest), other)
+	w.study.Behaviours[0].Labels = "l1"
+	q := measure(t, w.ledger, w.study).Quality[0]
+	var sets []string
+	for _, set := range q.Sets {
+		sets = append(sets, set.Digest)
+	}
+	if !slices.Equal(sets, []string{"l1", "l333"}) {
+		t.Errorf("the calibrations that count are those by %v", sets)
 	}
 }
 

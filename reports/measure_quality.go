@@ -91,10 +91,14 @@ func (m *measurement) learn(key truthKey, row lineage.Label, disputed map[truthK
 // calibrations adds up how each detector did on texts of known truth, in the order
 // of the watches.
 func (m *measurement) calibrations() error {
+	others, err := m.othersLabels()
+	if err != nil {
+		return err
+	}
 	for _, w := range m.watches {
 		q := Quality{Behaviour: w.behaviour.Name, Detector: w.detector.Name, Judges: w.first}
 		contexts := map[string]*Told{}
-		kept, err := m.kept(w)
+		kept, err := m.kept(w, others)
 		if err != nil {
 			return err
 		}
@@ -119,10 +123,32 @@ func (m *measurement) calibrations() error {
 	return nil
 }
 
-// kept reads the calibrations of a detector. Where the study's labels were edited
-// since an earlier one, the rows of that one are in the present one again, and it
-// is left out.
-func (m *measurement) kept(w watch) (all []lineage.Calibration, err error) {
+// othersLabels are the labels, by behaviour and digest, that other studies of the
+// ledger measure their detectors on.
+func (m *measurement) othersLabels() (map[[2]string]bool, error) {
+	others := map[[2]string]bool{}
+	for key, err := range m.ledger.Keys(lineage.StudyKey("")) {
+		if err != nil {
+			return nil, err
+		}
+		var study lineage.Study
+		if _, err := m.ledger.Load(key, &study); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
+		for _, b := range study.Behaviours {
+			others[[2]string{b.Name, b.Labels}] = b.Labels != ""
+		}
+	}
+	for _, b := range m.Study.Behaviours {
+		delete(others, [2]string{b.Name, b.Labels})
+	}
+	return others, nil
+}
+
+// kept reads the calibrations of a detector. Those by the labels of another study
+// are left out. Where the study's labels were edited since an earlier one, the rows
+// of that one are in the present one again, and it is left out too.
+func (m *measurement) kept(w watch, others map[[2]string]bool) (all []lineage.Calibration, err error) {
 	edited := ""
 	for key, err := range m.ledger.Keys(lineage.CalibrationKey(w.behaviour.Name, w.detector.Digest, "")) {
 		if err != nil {
@@ -148,7 +174,7 @@ func (m *measurement) kept(w watch) (all []lineage.Calibration, err error) {
 		all = append(all, c)
 	}
 	return slices.DeleteFunc(all, func(c lineage.Calibration) bool {
-		return edited != "" && c.Source == edited && c.Labels != w.behaviour.Labels
+		return others[[2]string{c.Behaviour, c.Labels}] || edited != "" && c.Source == edited && c.Labels != w.behaviour.Labels
 	}), nil
 }
 
