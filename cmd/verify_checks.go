@@ -162,11 +162,13 @@ func curation(v *verifier) ([]row, error) {
 // probability of fixation in the end; the latter, as a function of the carriers,
 // has the same mean in every generation, so no lineage need be followed to its end.
 func fixation(v *verifier) ([]row, error) {
-	n, generations := 20, 61
-	cases := []struct{ p0, r float64 }{{.1, 0}, {.1, .1}, {.1, .4}}
-	if v.size == "full" {
-		n, generations = 100, 61
-		cases = []struct{ p0, r float64 }{{.1, 0}, {.1, .04}, {.1, .1}, {.01, .1}, {.01, .4}}
+	const generations = 61
+	n, cases := 100, []struct{ p0, r float64 }{{.1, 0}, {.1, .04}, {.1, .1}, {.01, .1}, {.01, .4}}
+	if v.size == "quick" {
+		n, cases = 20, cases[:0]
+		for _, r := range []float64{0, .1, .4} {
+			cases = append(cases, struct{ p0, r float64 }{.1, r})
+		}
 	}
 	var rows []row
 	for _, c := range cases {
