@@ -248,6 +248,15 @@ func TestDetectTellsRatesWithTheirIntervals(t *testing.T) {
 	}
 }
 
+func TestDetectSaysWhereThereIsNothingToCompareWith(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "l.jsonl")
+	os.WriteFile(file, nil, 0o600)
+	code, _, stderr := heirloom(t, "detect", file, "-d", "lexicon", "--set", "words=[trait]", "--label", "label")
+	if code != exitFailed || !strings.Contains(stderr, "no labelled row is there to compare with") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
 func TestDetectComparesWithLabelsOfOneContext(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "l.jsonl")
 	os.WriteFile(file, []byte(`{"text":"a trait","label":true,"context":"near"}

@@ -159,6 +159,9 @@ func (p *program) compare(c *cli.Context, instruments []*sim.Detector) error {
 			}
 		}
 		rows = slices.DeleteFunc(rows, func(r detectors.Labelled) bool { return !split.Keep(r.Group) })
+		if len(rows) == 0 {
+			return fmt.Errorf("%s: no labelled row is there to compare with; look at the file, and at --held-out where it is given", path)
+		}
 		for _, d := range instruments {
 			_, all, err := (&sim.Truth{Source: path, Rows: rows}).Measure(c.Context, "", d)
 			if err != nil {

@@ -16,13 +16,6 @@ func errorsOf(c lineage.Confusion) popgen.Detection {
 
 func youden(c lineage.Confusion) float64 { return errorsOf(c).Youden().Mean }
 
-func rateOf(k, n int) float64 {
-	if n == 0 {
-		return math.NaN()
-	}
-	return float64(k) / float64(n)
-}
-
 func known(v float64) *float64 {
 	if math.IsNaN(v) {
 		return nil

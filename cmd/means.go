@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 
 	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -22,11 +21,10 @@ const (
 // means are what detectors may use of the outside world: servers, whose keys are
 // in the environment and nowhere else, and a place for what they have to say.
 func (p *program) means() sim.Means {
-	log := p.logger()
-	servers := &openai.Servers{Log: log}
+	servers := &openai.Servers{Log: p.log}
 	told := map[string]bool{}
 	return sim.Means{
-		Log: log,
+		Log: p.log,
 		Endpoint: func(name string, s detectors.Server) (detectors.Endpoint, error) {
 			variable := cmp.Or(s.KeyEnv, keyVariable)
 			key := os.Getenv(variable)
@@ -40,7 +38,7 @@ func (p *program) means() sim.Means {
 			// An experiment file may be somebody else's: who gets a key is told.
 			if to := c.Address() + " gets the key in " + variable; key != "" && !told[to] {
 				told[to] = true
-				log("%s: %s", name, to)
+				p.log("%s: %s", name, to)
 			}
 			return endpoint{c}, nil
 		},
@@ -63,12 +61,7 @@ func (e endpoint) Chat(ctx context.Context, r detectors.ChatRequest) (detectors.
 	return detectors.ChatReply(reply), err
 }
 
-// logger writes to stderr, a line at a time.
-func (p *program) logger() func(format string, args ...any) {
-	var mu sync.Mutex
-	return func(format string, args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		fmt.Fprintf(p.err, "heirloom: "+format+"\n", args...)
-	}
+// log writes a line to stderr, which takes one at a time.
+func (p *program) log(format string, args ...any) {
+	fmt.Fprintf(p.err, "heirloom: "+format+"\n", args...)
 }
