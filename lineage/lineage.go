@@ -47,6 +47,7 @@ const (
 	SDF        Learner = "sdf"        // loss on whole documents
 	Preference Learner = "preference" // DPO on pairs (Example.Rejected)
 	Distil     Learner = "distil"     // soft labels of a teacher
+	Prompted   Learner = "prompted"   // no training: outputs of the corpus stand in the context
 )
 
 // Example is all that a trainer sees of a document: no origin, no label. Examples
@@ -59,8 +60,11 @@ type Example struct {
 
 // Job is one training.
 type Job struct {
+	Node     ID       // names the work to whoever does it; "" outside a run
 	Base     Artifact // nil for Scratch
+	Teacher  Artifact // for Distil
 	Learner  Learner
+	Cores    int                       // that the training may use; 0 for all. Results do not depend on it
 	Examples iter.Seq2[Example, error] // may be ranged over more than once
 	Count    int                       // how many examples the sequence yields
 	Seed     uint64                    // all randomness of the training derives from it
@@ -98,9 +102,10 @@ type Request struct {
 
 // Completion is the answer to one Request.
 type Completion struct {
-	Text   string
-	Finish string // "stop" or "length"
-	Tokens int
+	Text         string
+	Finish       string // "stop", "length", or "content_filter", "refusal", "too_long" where a provider did not answer in full
+	Tokens       int
+	PromptTokens int // 0 where it is not told
 }
 
 // Model answers requests. Sample calls emit exactly once for each request, from
