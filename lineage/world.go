@@ -107,3 +107,16 @@ type Remote interface {
 	// gone already is not an error.
 	Remove(ctx context.Context, handle string) (removed []string, err error)
 }
+
+// Finding is what a check before a run came to.
+type Finding struct {
+	What   string `json:"what"`  // "key", "endpoint", "model", "price", "training file", …
+	State  string `json:"state"` // "ok", "warning" or "fault"
+	Detail string `json:"detail"`
+}
+
+// Checked is met by backends that can tell beforehand whether work will go
+// through. It may ask the provider, and spends nothing.
+type Checked interface {
+	Check(ctx context.Context, work Work, examples []Example) []Finding
+}
