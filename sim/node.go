@@ -157,6 +157,7 @@ func (r *Runner) artifact(ctx context.Context, j *job, drawn []*strand) (lineage
 func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Artifact, error) {
 	job := lineage.Job{
 		Learner: j.Learner,
+		Cores:   r.cores(),
 		Seed:    at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
 		Ticket:  ticket{r.Ledger, j.id},
 	}

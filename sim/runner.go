@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -16,9 +17,11 @@ type Runner struct {
 	Study   *Study
 	Ledger  lineage.Ledger
 	Workers int         // how many nodes are made at once
+	Cores   int         // that trainings share; as many as Workers where it is 0
 	Report  func(Event) // what happens, from one goroutine at a time; may be nil
 
 	kept   weights
+	left   atomic.Int64 // nodes of the generation that are still to be made
 	report sync.Mutex
 }
 
@@ -61,6 +64,12 @@ func (r *Runner) Run(ctx context.Context) error {
 	reused := 0
 	r.tell(Event{Kind: "start", Total: total, Done: 0, Reused: len(have)})
 	for g, jobs := range r.Study.jobs {
+		r.left.Store(0)
+		for _, j := range jobs {
+			if !have[j.id] {
+				r.left.Add(1)
+			}
+		}
 		err := each(ctx, len(jobs), max(r.Workers, 1), func(ctx context.Context, i int) error {
 			j := jobs[i]
 			if err := r.node(ctx, j); err != nil {
@@ -74,6 +83,8 @@ func (r *Runner) Run(ctx context.Context) error {
 			done++
 			if have[j.id] {
 				reused++
+			} else {
+				r.left.Add(-1)
 			}
 			if r.Report != nil {
 				r.Report(Event{Kind: "node", Node: j.id, Line: j.Line, Replicate: j.replicate, Generation: j.Generation, Done: done, Total: total, Reused: reused})
@@ -93,6 +104,19 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	r.tell(Event{Kind: "done", Done: done, Total: total, Reused: reused})
 	return nil
+}
+
+// cores is how many cores a training gets that begins now: one each while there
+// are as many nodes to make as cores, since small trainings scale badly over
+// threads, and the more the fewer nodes are left.
+func (r *Runner) cores() int {
+	workers := max(r.Workers, 1)
+	cores := r.Cores
+	if cores == 0 {
+		cores = workers
+	}
+	atOnce := min(workers, int(r.left.Load()))
+	return max(cores/max(atOnce, 1), 1)
 }
 
 // open writes what the ledger has to know of the study beside its nodes.
