@@ -182,7 +182,7 @@ func (r *Runner) keep(j *job, art lineage.Artifact, stored bool) error {
 // learn has a node trained, under the name by which its work is known outside.
 func (r *Runner) learn(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
 	job := lineage.Job{
-		Node: name, Learner: j.Learner,
+		Node: name, Learner: j.Learner, Cores: r.cores(),
 		Seed:   at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
 		Ticket: ticket{r.Ledger, name},
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -16,6 +17,7 @@ type Runner struct {
 	Study   *Study
 	Ledger  lineage.Ledger
 	Workers int         // how many nodes are made at once
+	Cores   int         // that trainings share; as many as Workers where it is 0
 	Report  func(Event) // what happens, from one goroutine at a time; may be nil
 	Folder  string      // for what backends leave on disk; "" where there is none
 	Budget  Budget
@@ -23,6 +25,7 @@ type Runner struct {
 	kept   weights
 	purse  *purse
 	missed missed
+	left   atomic.Int64 // nodes of the generation that are still to be made
 	report sync.Mutex
 }
 
@@ -84,9 +87,19 @@ func (r *Runner) make(ctx context.Context, have map[lineage.ID]bool) error {
 	done, reused, total := 0, 0, r.Study.Nodes()
 	r.tell(Event{Kind: "start", Total: total, Done: 0, Reused: len(have)})
 	for g, jobs := range r.Study.jobs {
+		r.left.Store(0)
+		for _, j := range jobs {
+			if !have[j.id] {
+				r.left.Add(1)
+			}
+		}
 		err := each(ctx, len(jobs), max(r.Workers, 1), func(ctx context.Context, i int) error {
 			j := jobs[i]
-			if made, err := r.attempt(ctx, j, have[j.id]); err != nil || !made {
+			made, err := r.attempt(ctx, j, have[j.id])
+			if !have[j.id] {
+				r.left.Add(-1)
+			}
+			if err != nil || !made {
 				return err
 			}
 			r.report.Lock()
@@ -113,6 +126,19 @@ func (r *Runner) make(ctx context.Context, have map[lineage.ID]bool) error {
 	}
 	r.tell(Event{Kind: "done", Done: done, Total: total, Reused: reused})
 	return nil
+}
+
+// cores is how many cores a training gets that begins now: one each while there
+// are as many nodes to make as cores, since small trainings scale badly over
+// threads, and the more the fewer nodes are left.
+func (r *Runner) cores() int {
+	workers := max(r.Workers, 1)
+	cores := r.Cores
+	if cores == 0 {
+		cores = workers
+	}
+	atOnce := min(workers, int(r.left.Load()))
+	return max(cores/max(atOnce, 1), 1)
 }
 
 // open writes what the ledger has to know of the study beside its nodes.
