@@ -32,7 +32,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		if err := c.gate.enter(ctx, q.tokens); err != nil {
 			return err
 		}
-		a := &attempt{extra: q.extra}
+		a := &attempt{extra: q.extra, server: c.server}
 		once, cancel := c.servers.unhurried(ctx)
 		used, err := send(a.in(once))
 		cancel()
@@ -65,8 +65,8 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 
 // tell logs a line once for all that ask the server, until it answers again.
 func (c *Client) tell(line string) {
-	if c.servers.Log != nil && c.gate.news(line) {
-		c.servers.Log("%s", line)
+	if c.log != nil && c.gate.news(line) {
+		c.log("%s", line)
 	}
 }
 

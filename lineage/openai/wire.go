@@ -10,6 +10,7 @@ import (
 // attempt is one request on its way: what is added to its body, and what came
 // back, which the API package keeps to itself.
 type attempt struct {
+	server   Server
 	extra    []byte // members of the body's JSON object, each followed by a comma
 	sent     bool
 	status   int
@@ -37,6 +38,12 @@ func (w wire) Do(req *http.Request) (*http.Response, error) {
 	}
 	a.sent = true
 	req.Header.Set("User-Agent", "heirloom")
+	if s := a.server; s.Organization != "" {
+		req.Header.Set("OpenAI-Organization", s.Organization)
+	}
+	if s := a.server; s.Project != "" {
+		req.Header.Set("OpenAI-Project", s.Project)
+	}
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return nil, err
