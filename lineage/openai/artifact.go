@@ -13,19 +13,19 @@ import (
 // Artifact names a model and tells how it came to be. One that was prompted is a
 // model as it is and the documents that stand before every request.
 type Artifact struct {
-	Profile     string                 `json:"profile"`
-	Model       string                 `json:"model"`           // as requests name it
-	Start       string                 `json:"start,omitempty"` // the model that training started from
-	Tuned       bool                   `json:"tuned,omitempty"`
-	Context     [][]lineage.Message    `json:"context,omitempty"` // drawn from the corpus, for learner prompted
-	Key         string                 `json:"key,omitempty"`     // names the training to the provider
-	Job         string                 `json:"job,omitempty"`
-	File        string                 `json:"file,omitempty"`
-	Trained     int                    `json:"trained_tokens,omitempty"`
-	Hyper       map[string]string `json:"hyperparameters,omitempty"` // as the provider chose and told them
-	Loss        []Loss                 `json:"loss,omitempty"`
-	Checkpoints []Checkpoint           `json:"checkpoints,omitempty"`
-	LeftOut     int                    `json:"left_out,omitempty"` // documents that no training file can hold
+	Profile     string              `json:"profile"`
+	Model       string              `json:"model"`           // as requests name it
+	Start       string              `json:"start,omitempty"` // the model that training started from
+	Tuned       bool                `json:"tuned,omitempty"`
+	Context     [][]lineage.Message `json:"context,omitempty"` // drawn from the corpus, for learner prompted
+	Key         string              `json:"key,omitempty"`     // names the training to the provider
+	Job         string              `json:"job,omitempty"`
+	File        string              `json:"file,omitempty"`
+	Trained     int                 `json:"trained_tokens,omitempty"`
+	Hyper       map[string]string   `json:"hyperparameters,omitempty"` // as the provider chose and told them
+	Loss        []Loss              `json:"loss,omitempty"`
+	Checkpoints []Checkpoint        `json:"checkpoints,omitempty"`
+	LeftOut     int                 `json:"left_out,omitempty"` // documents that no training file can hold
 }
 
 // Loss is the training loss at one step, in nats a token.
