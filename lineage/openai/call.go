@@ -40,10 +40,32 @@ func (c *Client) repeat(ctx context.Context, k call, out any) error {
 		last = c.send(ctx, k, out)
 		return 0, last
 	})
-	if status := statusOf(last); err != nil && status != 0 {
-		return &rejection{status, complaint(last), err}
+	return c.rejected(k, last, err)
+}
+
+// try asks once.
+func (c *Client) try(ctx context.Context, k call, out any) error {
+	a := &attempt{server: c.server}
+	once, cancel := c.servers.unhurried(ctx)
+	defer cancel()
+	err := c.send(a.in(once), k, out)
+	if err == nil {
+		return nil
 	}
-	return err
+	fault, _ := c.fault(a, k.about, err)
+	return c.rejected(k, err, fault)
+}
+
+// rejected keeps the status of an error that the server told.
+func (c *Client) rejected(k call, told, err error) error {
+	status := statusOf(told)
+	if err == nil || status == 0 {
+		return err
+	}
+	if status == http.StatusNotFound {
+		err = fmt.Errorf("%s: has no %q", c.server.BaseURL, k.about)
+	}
+	return &rejection{status, complaint(told), err}
 }
 
 // rejection is an error of which the server's status is known.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
 )
 
 // remoteFile is a file as a provider tells of it.
@@ -60,16 +59,16 @@ func (c *Client) fileContent(ctx context.Context, id string) (data []byte, err e
 	return data, err
 }
 
-// delete removes a file or a model. What is not there is gone.
-func (c *Client) delete(ctx context.Context, collection, id string) error {
+// delete removes a file or a model; was is false where it is gone already.
+func (c *Client) delete(ctx context.Context, collection, id string) (was bool, err error) {
 	path, err := at(collection, id)
 	if err == nil {
 		err = c.repeat(ctx, call{method: http.MethodDelete, path: path, about: id}, nil)
 	}
 	if gone(err) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // page is one page of a list.
@@ -100,16 +99,16 @@ func pages[T any](ctx context.Context, c *Client, k call, limit int, id func(T) 
 		}
 		fresh := false
 		for _, item := range p.Data {
-			if seen[id(item)] {
+			name := id(item)
+			if name != "" && seen[name] {
 				continue
 			}
-			fresh, seen[id(item)] = true, true
-			after = id(item)
+			fresh, seen[name], after = true, true, name
 			if !each(item) {
 				return nil
 			}
 		}
-		if !p.More || !fresh {
+		if !p.More || !fresh || after == "" {
 			return nil
 		}
 	}
@@ -129,21 +128,16 @@ func (c *Client) filesNamed(ctx context.Context, name string, size int) (found [
 	return found, err
 }
 
-// processed waits until a file has been read by its provider. Not all tell.
-func (b *Backend) processed(ctx context.Context, id string) error {
-	for p := b.pace(id); ; {
-		f, err := b.client.file(ctx, id)
-		if err != nil {
-			return err
+// processed waits until a file has been read by its provider, and gives what
+// became of it. Not all tell.
+func (t *training) processed(ctx context.Context, id string) (remoteFile, error) {
+	for p := t.pace(id); ; {
+		f, err := t.client.file(ctx, id)
+		if err != nil || slices.Contains([]string{"", "processed", "uploaded", "error", "failed"}, f.Status) {
+			return f, err
 		}
-		switch f.Status {
-		case "", "processed", "uploaded":
-			return nil
-		case "error", "failed":
-			return b.fileRefused(f)
-		}
-		if err := p.wait(ctx); err != nil {
-			return err
+		if err := t.sleep(ctx, p.next()); err != nil {
+			return f, err
 		}
 	}
 }
@@ -160,4 +154,3 @@ func (m *moment) UnmarshalJSON(data []byte) error {
 	}
 	return nil
 }
-

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,19 +56,19 @@ type jobRequest struct {
 
 // remoteJob is a fine-tuning job as a provider tells of it.
 type remoteJob struct {
-	ID              string            `json:"id"`
-	Object          string            `json:"object"`
-	Status          string            `json:"status"`
-	Created         moment            `json:"created_at"`
-	Model           string            `json:"model"`
-	Tuned           string            `json:"fine_tuned_model"`
-	TrainingFile    string            `json:"training_file"`
-	Trained         int               `json:"trained_tokens"`
-	ResultFiles     []string          `json:"result_files"`
-	Hyperparameters hypers            `json:"hyperparameters"`
-	Method          method            `json:"method"`
-	Metadata        map[string]string `json:"metadata"`
-	Error           *jobError         `json:"error"`
+	ID              string         `json:"id"`
+	Object          string         `json:"object"`
+	Status          string         `json:"status"`
+	Created         moment         `json:"created_at"`
+	Model           string         `json:"model"`
+	Tuned           string         `json:"fine_tuned_model"`
+	TrainingFile    string         `json:"training_file"`
+	Trained         int            `json:"trained_tokens"`
+	ResultFiles     []string       `json:"result_files"`
+	Hyperparameters hypers         `json:"hyperparameters"`
+	Method          method         `json:"method"`
+	Metadata        map[string]any `json:"metadata"`
+	Error           *jobError      `json:"error"`
 }
 
 type jobError struct {
@@ -89,15 +89,6 @@ type event struct {
 		TrainLoss  *float64 `json:"train_loss"`
 		ValidLoss  *float64 `json:"valid_loss"`
 	} `json:"data"`
-}
-
-// name tells an event from others where a provider gives it no ID.
-func (e event) name() string {
-	if e.ID != "" {
-		return e.ID
-	}
-	data, _ := json.Marshal(e)
-	return string(data)
 }
 
 type remoteCheckpoint struct {
@@ -122,7 +113,7 @@ func (c *Client) job(ctx context.Context, id string) (j remoteJob, err error) {
 	return j, err
 }
 
-// tell asks a job to cancel, pause or resume.
+// order asks a job to cancel, pause or resume.
 func (c *Client) order(ctx context.Context, id, what string) (j remoteJob, err error) {
 	path, err := at(jobsPath, id, what)
 	if err == nil {
@@ -133,20 +124,26 @@ func (c *Client) order(ctx context.Context, id, what string) (j remoteJob, err e
 
 // jobsOf are the jobs of a key or of its training file, the earliest first.
 // Filters of a server are not trusted, and some have none: then the list is read
-// back to before the time since.
+// back to well before the time since. Clocks differ, so many jobs in a row have to
+// be older.
 func (c *Client) jobsOf(ctx context.Context, metadata bool, key, file string, since moment) (found []remoteJob, err error) {
 	search := func(query url.Values, until moment) error {
+		older := 0
 		return pages(ctx, c, call{path: jobsPath, query: query, about: key}, 100, func(j remoteJob) string { return j.ID }, func(j remoteJob) bool {
 			if j.ID != "" && (j.TrainingFile == file || j.Metadata[keyName] == key) {
 				found = append(found, j)
 			}
-			return j.Created == 0 || j.Created >= until
+			if older++; j.Created >= until {
+				older = 0
+			}
+			return older < 100
 		})
 	}
 	if metadata {
 		err = search(url.Values{"metadata[" + keyName + "]": {key}}, 0)
 	}
-	if len(found) == 0 && (err == nil || status(err) == http.StatusBadRequest) {
+	var r *rejection
+	if len(found) == 0 && (err == nil || errors.As(err, &r) && r.status == http.StatusBadRequest) {
 		err = search(nil, since)
 	}
 	slices.SortStableFunc(found, func(a, b remoteJob) int { return cmp.Compare(a.Created, b.Created) })
@@ -162,7 +159,7 @@ func (c *Client) events(ctx context.Context, id string) (all []event, err error)
 	if err != nil {
 		return nil, err
 	}
-	err = pages(ctx, c, call{path: path, about: id}, 100, event.name, func(e event) bool {
+	err = pages(ctx, c, call{path: path, about: id}, 100, func(e event) string { return e.ID }, func(e event) bool {
 		all = append(all, e)
 		return true
 	})
