@@ -91,7 +91,7 @@ type Client struct {
 	api     *api.Client
 	gate    *gate
 	servers *Servers
-	log     func(format string, args ...any) // nil for silence
+	log     func(format string, args ...any) // nil for that of the servers
 }
 
 // Open gives a client of a server; name says in messages who asks. Nothing is
@@ -118,7 +118,7 @@ func (s *Servers) Open(name string, server Server) (*Client, error) {
 		config.AzureModelMapperFunc = func(model string) string { return model } // its own takes the colons out of ft: names
 	}
 	config.BaseURL, config.HTTPClient = server.BaseURL, s.wire
-	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s, log: s.Log}, nil
+	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s}, nil
 }
 
 func (s *Servers) start() {

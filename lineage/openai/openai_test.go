@@ -25,8 +25,17 @@ type leap struct {
 	slept []time.Duration
 }
 
+func (l *leap) start() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at.IsZero() {
+		l.at = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return l.at
+}
+
 func (l *leap) clock() clock {
-	l.at = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	l.start()
 	return clock{
 		func() time.Time { l.mu.Lock(); defer l.mu.Unlock(); return l.at },
 		func(ctx context.Context, d time.Duration) error {
