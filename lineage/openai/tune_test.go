@@ -84,6 +84,10 @@ func (p *till) Reserve(most lineage.USD, what string) (func(lineage.USD) error, 
 func setting(t *testing.T) *scene {
 	t.Helper()
 	t.Setenv("TUNER_KEY", canary)
+	return newScene(t)
+}
+
+func newScene(t *testing.T) *scene {
 	s := &scene{Tuner: openaitest.StartTuner(t), t: t, leap: new(leap), ticket: &notes{}, purse: &till{}, config: Defaults()}
 	c := &s.config
 	c.Profile, c.BaseURL, c.KeyEnv, c.Model = "compatible", s.URL, "TUNER_KEY", "base-1"
