@@ -75,7 +75,7 @@ func (b *Backend) begin(w lineage.World) {
 		return
 	}
 	b.client.log = w.Log
-	if server.Key != "" {
+	if server.Key != "" && b.servers.first(b.client) {
 		w.Log("%s: %s gets the key in %s", p.Name, b.client.Address(), p.KeyEnv)
 	}
 }

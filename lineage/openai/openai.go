@@ -79,8 +79,9 @@ type Servers struct {
 	wire  wire
 	clock clock
 	mu    sync.Mutex
-	gates map[[2]string]*gate // by address and key
-	slots map[[2]string]chan struct{}
+	gates map[[2]string]*gate         // by address and key
+	slots map[[2]string]chan struct{} // for fine-tuning jobs
+	given map[[2]string]bool          // who has got a key
 }
 
 // Client asks one server.
@@ -137,7 +138,7 @@ func (s *Servers) start() {
 	if s.Grace == 0 {
 		s.Grace = 30 * time.Second
 	}
-	s.gates = map[[2]string]*gate{}
+	s.gates, s.slots, s.given = map[[2]string]*gate{}, map[[2]string]chan struct{}{}, map[[2]string]bool{}
 }
 
 func (s *Servers) gate(server Server) *gate {

@@ -34,6 +34,13 @@ func (l *leap) start() time.Time {
 	return l.at
 }
 
+// jump sets the clock.
+func (l *leap) jump(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = l.at.Add(d)
+}
+
 func (l *leap) clock() clock {
 	l.start()
 	return clock{

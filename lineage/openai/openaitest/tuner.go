@@ -23,6 +23,7 @@ type Tuner struct {
 	States   []string                                          // of a job, in order; the last one stays
 	Ended    func(j *Job)                                      // called with a job that has come to its last state
 	Rewrite  func(path string, answer map[string]any)          // changes an answer on its way out
+	Raw      func(body string) string                          // the same, as it goes over the wire
 	Unsorted bool                                              // filters by metadata are ignored, as some servers do
 	Plain    bool                                              // no metadata at all
 	Now      int64                                             // the server's clock, in Unix seconds
@@ -169,6 +170,11 @@ func (s *Tuner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case object:
 		if s.Rewrite != nil {
 			s.Rewrite(r.URL.Path, a)
+		}
+		if s.Raw != nil {
+			body, _ := json.Marshal(a)
+			io.WriteString(w, s.Raw(string(body)))
+			return
 		}
 		send(w, status, a)
 	}
