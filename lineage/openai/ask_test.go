@@ -286,7 +286,7 @@ func TestTokensAreHeldToTheirLimitAsTheServerCountsThem(t *testing.T) {
 
 func TestOneServerThatIsBusyHoldsEverybodyBack(t *testing.T) {
 	l := new(leap)
-	g := &gate{clock: l.clock()}
+	g := newGate(l.clock())
 	g.shutFor(3 * time.Second)
 	g.shutFor(time.Second)
 	start := l.at
