@@ -102,7 +102,7 @@ func (c *Client) attempt(ctx context.Context, q question, send func(context.Cont
 	if err != nil {
 		return nil, 0, err
 	}
-	a = &attempt{body: q.body, at: c.servers.clock.now()}
+	a = &attempt{server: c.server, body: q.body, at: c.servers.clock.now()}
 	once, cancel := c.servers.unhurried(ctx)
 	used, err = send(a.in(once))
 	cancel()
@@ -118,8 +118,8 @@ func (c *Client) attempt(ctx context.Context, q question, send func(context.Cont
 
 // tell logs a line once for all that ask the server, until it answers again.
 func (c *Client) tell(line string) {
-	if c.servers.Log != nil && c.gate.news(line) {
-		c.servers.Log("%s", line)
+	if c.log != nil && c.gate.news(line) {
+		c.log("%s", line)
 	}
 }
 

@@ -81,12 +81,12 @@ func (g *gate) keepPace(now time.Time) {
 	// So many requests pass at once that timers need not be exact. In every
 	// minute they and what flows in are the bound together.
 	burst := func(perMinute float64) float64 { return max(1, math.Floor(perMinute/60/20)) }
-	g.requests = set(g.requests, now, g.pace.ofRequests(), burst)
+	g.requests = limiter(g.requests, now, g.pace.ofRequests(), burst)
 	// Servers count tokens by the second at times.
-	g.tokens = set(g.tokens, now, g.pace.of(g.pace.tokens), func(perMinute float64) float64 { return max(1, math.Floor(perMinute/60)) })
+	g.tokens = limiter(g.tokens, now, g.pace.of(g.pace.tokens), func(perMinute float64) float64 { return max(1, math.Floor(perMinute/60)) })
 }
 
-func set(l *rate.Limiter, now time.Time, perMinute float64, burst func(float64) float64) *rate.Limiter {
+func limiter(l *rate.Limiter, now time.Time, perMinute float64, burst func(float64) float64) *rate.Limiter {
 	if perMinute == 0 {
 		return nil
 	}

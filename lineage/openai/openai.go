@@ -44,6 +44,9 @@ type Server struct {
 	Requests float64 // most a minute; 0 for no bound
 	Tokens   float64 // most a minute; 0 for no bound
 	InFlight int     // most at once; 0 for no bound
+
+	APIVersion            string // of Azure's classic dialect; "" elsewhere
+	Organization, Project string // that pays, where a key has several
 }
 
 // Request asks for one completion. Draw numbers repeats of a question and is
@@ -88,6 +91,7 @@ type Client struct {
 	api     *api.Client
 	gate    *gate
 	servers *Servers
+	log     func(format string, args ...any) // nil for silence
 }
 
 // Open gives a client of a server; name says in messages who asks. Nothing is
@@ -108,9 +112,14 @@ func (s *Servers) Open(name string, server Server) (*Client, error) {
 		}
 	}
 	config := api.DefaultConfig(server.Key)
+	if server.APIVersion != "" {
+		config = api.DefaultAzureConfig(server.Key, server.BaseURL)
+		config.APIVersion = server.APIVersion
+		config.AzureModelMapperFunc = func(model string) string { return model } // its own takes the colons out of ft: names
+	}
 	config.BaseURL, config.HTTPClient = server.BaseURL, s.wire
 	config.EmptyMessagesLimit = math.MaxInt32 // comments that keep a stream alive; the bound of a body holds for them too
-	return &Client{name, address, server, api.NewClientWithConfig(config), s.gate(server), s}, nil
+	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s, log: s.Log}, nil
 }
 
 func (s *Servers) start() {

@@ -12,6 +12,7 @@ import (
 // attempt is one request on its way: the body that is sent in place of the API
 // package's own, and what came back, which that package keeps to itself.
 type attempt struct {
+	server   Server
 	body     []byte // nil leaves the API package's
 	bound    int64  // most bytes of an answer; 0 for maxBody
 	at       time.Time
@@ -43,6 +44,12 @@ func (w wire) Do(req *http.Request) (*http.Response, error) {
 	}
 	a.sent = true
 	req.Header.Set("User-Agent", "heirloom")
+	if s := a.server; s.Organization != "" {
+		req.Header.Set("OpenAI-Organization", s.Organization)
+	}
+	if s := a.server; s.Project != "" {
+		req.Header.Set("OpenAI-Project", s.Project)
+	}
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return nil, err
