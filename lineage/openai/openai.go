@@ -91,6 +91,7 @@ type Client struct {
 	api     *api.Client
 	gate    *gate
 	servers *Servers
+	wallet  wallet
 	log     func(format string, args ...any) // nil for silence
 }
 
