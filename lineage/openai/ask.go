@@ -71,6 +71,9 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 				most = arrival
 			}
 		case n == tries:
+			if a.status == 0 { // it is not there, for whatever model
+				fault = halt{fault}
+			}
 			return fmt.Errorf("%w; it was asked %d times", fault, tries)
 		}
 		if wait > patience {
