@@ -81,6 +81,7 @@ type Servers struct {
 	clock clock
 	mu    sync.Mutex
 	gates map[[2]string]*gate // by address and key
+	slots map[[2]string]chan struct{}
 }
 
 // Client asks one server.
