@@ -72,7 +72,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 			}
 		case n == tries:
 			if a.status == 0 { // it is not there, for whatever model
-				fault = halt{fault}
+				fault = halt(fault)
 			}
 			return fmt.Errorf("%w; it was asked %d times", fault, tries)
 		}

@@ -52,7 +52,7 @@ func (c *Client) try(ctx context.Context, k call, out any) error {
 	if err == nil {
 		return nil
 	}
-	fault, _ := c.fault(a, k.about, err)
+	fault, _ := c.fault(a, question{model: k.about}, err)
 	return c.rejected(k, err, fault)
 }
 
@@ -111,7 +111,8 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 	if err := c.gate.enter(ctx, 0); err != nil {
 		return refused, nil, err
 	}
-	a := &attempt{server: c.server}
+	defer c.gate.leave()
+	a := &attempt{server: c.server, at: c.servers.clock.now()}
 	slow := time.Duration(k.size/slowest) * time.Second
 	within, cancel := (&Servers{Timeout: c.servers.Timeout + slow, Grace: c.servers.Grace}).unhurried(ctx)
 	defer cancel()
@@ -121,7 +122,7 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 		return done, a.header, nil
 	}
 	said := complaint(err)
-	fault, _ := c.fault(a, k.about, err)
+	fault, _ := c.fault(a, question{model: k.about}, err)
 	fault = &rejection{a.status, said, fault}
 	switch {
 	case !a.sent:

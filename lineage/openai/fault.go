@@ -9,15 +9,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/heirloom-sim/heirloom/lineage"
 	api "github.com/sashabaranov/go-openai"
 )
-
-// halt is a fault that no other model of the server would escape.
-type halt struct{ error }
-
-func (h halt) Unwrap() error      { return h.error }
-func (halt) Is(target error) bool { return target == lineage.ErrHalt }
 
 // cure is what helps against a fault.
 type cure int
@@ -33,7 +26,7 @@ func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
 	where := c.server.BaseURL
 	said := complaint(err)
 	words := line(c.server.clean(said.text))
-	halts := func(fault error) (error, cure) { return halt{fault}, none }
+	halts := func(fault error) (error, cure) { return halt(fault), none }
 	told := func(format string, args ...any) error {
 		text := fmt.Sprintf("%s: %s", where, fmt.Sprintf(format, args...))
 		if a.status != 0 {
@@ -113,7 +106,7 @@ func (c *Client) garbled(a *attempt, err error) (error, cure) {
 	case strings.HasPrefix(a.header.Get("Content-Type"), "text/html"):
 		return fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL), none
 	case errors.Is(err, errCut):
-		return halt{fmt.Errorf("%s: %w; give the server a longer context (Ollama: num_ctx)", c.server.BaseURL, err)}, none
+		return halt(fmt.Errorf("%s: %w; give the server a longer context (Ollama: num_ctx)", c.server.BaseURL, err)), none
 	case errors.Is(err, errVectors):
 		return fmt.Errorf("%s: did not give one vector of one length for each text", c.server.BaseURL), none
 	}
