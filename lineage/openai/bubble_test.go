@@ -172,7 +172,9 @@ func reply(w http.ResponseWriter, a asked, n int) {
 	fmt.Fprintf(w, `{"id":"c","object":"chat.completion","model":%q,"choices":[%s],"usage":%s}`, a.body.Model, strings.Join(choices, ","), usage(a, n))
 }
 
-func told(a asked, k int) string { return fmt.Sprintf("re: %s (seed %d, %d)", a.prompt(), a.body.Seed, k) }
+func told(a asked, k int) string {
+	return fmt.Sprintf("re: %s (seed %d, %d)", a.prompt(), a.body.Seed, k)
+}
 
 func usage(a asked, n int) string {
 	words := 0

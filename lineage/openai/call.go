@@ -46,7 +46,7 @@ func (c *Client) repeat(ctx context.Context, k call, out any) error {
 // try asks once.
 func (c *Client) try(ctx context.Context, k call, out any) error {
 	a := &attempt{server: c.server}
-	once, cancel := c.servers.unhurried(ctx)
+	once, cancel := c.servers.unhurried(ctx, 0)
 	defer cancel()
 	err := c.send(a.in(once), k, out)
 	if err == nil {
@@ -114,7 +114,7 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 	defer c.gate.leave()
 	a := &attempt{server: c.server, at: c.servers.clock.now()}
 	slow := time.Duration(k.size/slowest) * time.Second
-	within, cancel := (&Servers{Timeout: c.servers.Timeout + slow, Grace: c.servers.Grace}).unhurried(ctx)
+	within, cancel := c.servers.unhurried(ctx, slow)
 	defer cancel()
 	err := c.send(a.in(within), k, out)
 	if err == nil {

@@ -51,7 +51,17 @@ func (m *model) Sample(ctx context.Context, reqs []lineage.Request, emit func(in
 	m.mu.Lock()
 	m.asked += len(reqs)
 	m.mu.Unlock()
-	return m.chat(ctx, reqs, m.orders(reqs), emit)
+	orders, refused := m.orders(reqs), &refusals{model: m}
+	if m.sampling.Batch {
+		var err error
+		if orders, err = m.batch(ctx, reqs, orders, emit, refused); err != nil {
+			return err
+		}
+	}
+	if err := m.chat(ctx, reqs, orders, emit, refused); err != nil {
+		return err
+	}
+	return refused.emit(emit)
 }
 
 // orders puts requests of equal prompts together, where they share.
@@ -86,7 +96,7 @@ type outcome struct {
 
 // chat asks order by order. Completions are emitted by the caller's goroutine as
 // they come.
-func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order, emit func(int, lineage.Completion) error) error {
+func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order, emit func(int, lineage.Completion) error, refused *refusals) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	var once sync.Once
@@ -109,7 +119,6 @@ func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order
 		})
 	}
 	go func() { workers.Wait(); close(outcomes) }()
-	refused := &refusals{model: m}
 	var broken error // of emit: nothing more is emitted after it
 	for o := range outcomes {
 		switch {
@@ -130,20 +139,14 @@ func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order
 	if err := ctx.Err(); err != nil && (first == nil || errors.Is(first, err)) {
 		return err
 	}
-	if first != nil {
-		return first
-	}
-	return refused.emit(emit)
+	return first
 }
 
 // fill asks until each request of an order has its completion: some servers give
 // fewer at once than they are asked for.
 func (m *model) fill(ctx context.Context, reqs []lineage.Request, o order, out chan<- outcome) error {
 	for len(o) > 0 {
-		group := make([]lineage.Request, len(o))
-		for k, i := range o {
-			group[k] = reqs[i]
-		}
+		group := m.group(reqs, o)
 		got, err := m.ask(ctx, group)
 		var d *declined
 		switch {
@@ -170,6 +173,15 @@ func (m *model) fill(ctx context.Context, reqs []lineage.Request, o order, out c
 		}
 	}
 	return nil
+}
+
+// group is the requests of an order.
+func (m *model) group(reqs []lineage.Request, o order) []lineage.Request {
+	group := make([]lineage.Request, len(o))
+	for k, i := range o {
+		group[k] = reqs[i]
+	}
+	return group
 }
 
 // ask gets completions of one prompt, one at least.

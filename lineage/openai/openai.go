@@ -93,6 +93,8 @@ type Client struct {
 	gate    *gate
 	servers *Servers
 	wallet  wallet
+	mu      sync.Mutex
+	books   map[string]*book
 	log     func(format string, args ...any) // nil for silence
 }
 
