@@ -46,13 +46,13 @@ func (c *Client) repeat(ctx context.Context, k call, out any) error {
 // try asks once.
 func (c *Client) try(ctx context.Context, k call, out any) error {
 	a := &attempt{server: c.server}
-	once, cancel := c.servers.unhurried(ctx)
+	once, cancel := c.servers.unhurried(ctx, 0)
 	defer cancel()
 	err := c.send(a.in(once), k, out)
 	if err == nil {
 		return nil
 	}
-	fault, _ := c.fault(a, k.about, err)
+	fault, _ := c.fault(a, question{model: k.about}, err)
 	return c.rejected(k, err, fault)
 }
 
@@ -111,9 +111,10 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 	if err := c.gate.enter(ctx, 0); err != nil {
 		return refused, nil, err
 	}
-	a := &attempt{server: c.server}
+	defer c.gate.leave()
+	a := &attempt{server: c.server, at: c.servers.clock.now()}
 	slow := time.Duration(k.size/slowest) * time.Second
-	within, cancel := (&Servers{Timeout: c.servers.Timeout + slow, Grace: c.servers.Grace}).unhurried(ctx)
+	within, cancel := c.servers.unhurried(ctx, slow)
 	defer cancel()
 	err := c.send(a.in(within), k, out)
 	if err == nil {
@@ -121,7 +122,7 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 		return done, a.header, nil
 	}
 	said := complaint(err)
-	fault, _ := c.fault(a, k.about, err)
+	fault, _ := c.fault(a, question{model: k.about}, err)
 	fault = &rejection{a.status, said, fault}
 	switch {
 	case !a.sent:

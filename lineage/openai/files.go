@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// Purposes of files.
+const (
+	purposeTune  = "fine-tune"
+	purposeBatch = "batch"
+)
+
 // remoteFile is a file as a provider tells of it.
 type remoteFile struct {
 	ID      string `json:"id"`
@@ -24,11 +30,11 @@ type remoteFile struct {
 	Details string `json:"status_details"`
 }
 
-// upload sends a training file, written as it is sent.
-func (c *Client) upload(ctx context.Context, name string, size int, write func(io.Writer) error) (remoteFile, verdict, http.Header, error) {
+// upload sends a file, written as it is sent.
+func (c *Client) upload(ctx context.Context, purpose, name string, size int, write func(io.Writer) error) (remoteFile, verdict, http.Header, error) {
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
-	form.WriteField("purpose", "fine-tune")
+	form.WriteField("purpose", purpose)
 	form.CreateFormFile("file", name) // into memory: these do not fail
 	tail := "\r\n--" + form.Boundary() + "--\r\n"
 	r, w := io.Pipe()
@@ -115,9 +121,9 @@ func pages[T any](ctx context.Context, c *Client, k call, limit int, id func(T) 
 	return nil
 }
 
-// filesNamed are the training files of a name and size, the earliest first.
-func (c *Client) filesNamed(ctx context.Context, name string, size int) (found []remoteFile, err error) {
-	k := call{path: "/files", query: url.Values{"purpose": {"fine-tune"}}, about: name}
+// filesNamed are the files of a purpose, name and size, the earliest first.
+func (c *Client) filesNamed(ctx context.Context, purpose, name string, size int) (found []remoteFile, err error) {
+	k := call{path: "/files", query: url.Values{"purpose": {purpose}}, about: name}
 	err = pages(ctx, c, k, 10_000, func(f remoteFile) string { return f.ID }, func(f remoteFile) bool {
 		if f.Name == name && f.Bytes == size && f.ID != "" {
 			found = append(found, f)

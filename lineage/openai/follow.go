@@ -29,7 +29,9 @@ type pace struct {
 }
 
 // pace begins with short waits. The name keeps many that wait from asking at once.
-func (b *Backend) pace(name string) *pace {
+func (b *Backend) pace(name string) *pace { return newPace(name) }
+
+func newPace(name string) *pace {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return &pace{d: firstLook, r: rand.New(rand.NewPCG(h.Sum64(), 0))}
@@ -65,7 +67,7 @@ func (t *training) follow(ctx context.Context) error {
 			return ctx.Err()
 		case gone(err) && t.now().Sub(time.Unix(t.h.Since, 0)) > settling:
 			return fmt.Errorf("%s does not know it any more: %w; look for it in the provider's console", t.h.Where, err)
-		case !t.passing(err) || t.now().Sub(heard) > outage:
+		case !passing(err) || t.now().Sub(heard) > outage:
 			return err
 		default:
 			t.once("fine-tuning job %s: %v; it is looked at again", t.h.Job, err)
@@ -79,8 +81,8 @@ func (t *training) follow(ctx context.Context) error {
 	}
 }
 
-// passing tells of faults that a job outlives.
-func (t *training) passing(err error) bool {
+// passing tells of faults that remote work outlives.
+func passing(err error) bool {
 	var r *rejection
 	return !errors.As(err, &r) || r.status >= 500 || r.status < 300 || slices.Contains([]int{http.StatusNotFound, http.StatusTooManyRequests, http.StatusRequestTimeout}, r.status)
 }

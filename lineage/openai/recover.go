@@ -15,12 +15,12 @@ const lookups = 3
 const recheck = 30 * time.Second
 
 // find looks for something until it is there, or has had time enough to show.
-func (t *training) find(ctx context.Context, look func() (bool, error)) error {
+func (c *Client) find(ctx context.Context, look func() (bool, error)) error {
 	for n := 1; ; n++ {
 		if there, err := look(); there || err != nil || n == lookups {
 			return err
 		}
-		if err := t.sleep(ctx, recheck); err != nil {
+		if err := c.servers.clock.sleep(ctx, recheck); err != nil {
 			return err
 		}
 	}
@@ -29,8 +29,8 @@ func (t *training) find(ctx context.Context, look func() (bool, error)) error {
 // findFile looks for the training file by its name, which has the key, and its
 // size. Of several, which nobody needs, the earliest is taken.
 func (t *training) findFile(ctx context.Context) (f remoteFile, err error) {
-	return f, t.find(ctx, func() (bool, error) {
-		found, err := t.client.filesNamed(ctx, t.h.fileName(), t.h.Bytes)
+	return f, t.client.find(ctx, func() (bool, error) {
+		found, err := t.client.filesNamed(ctx, purposeTune, t.h.fileName(), t.h.Bytes)
 		if len(found) == 0 {
 			return false, err
 		}
@@ -45,7 +45,7 @@ func (t *training) findFile(ctx context.Context) (f remoteFile, err error) {
 // which belongs to no other. Of several the earliest that is well is taken, and
 // the others are left as they are: it is told.
 func (t *training) findJob(ctx context.Context) (j remoteJob, err error) {
-	return j, t.find(ctx, func() (bool, error) {
+	return j, t.client.find(ctx, func() (bool, error) {
 		found, err := t.client.jobsOf(ctx, t.profile.Metadata, t.h.Key, t.h.File, moment(t.h.Since-600))
 		if len(found) == 0 {
 			return false, err

@@ -175,7 +175,7 @@ func (t *training) upload(ctx context.Context) error {
 			return err
 		}
 		t.doubt = true
-		sent, v, header, err := t.client.upload(ctx, t.h.fileName(), t.h.Bytes, func(w io.Writer) error {
+		sent, v, header, err := t.client.upload(ctx, purposeTune, t.h.fileName(), t.h.Bytes, func(w io.Writer) error {
 			_, err := t.write(ctx, t.job, w)
 			return err
 		})
