@@ -383,10 +383,11 @@ func (s *Server) listJobs(w http.ResponseWriter, r *http.Request) error {
 			wanted[strings.TrimSuffix(name, "]")] = values[0]
 		}
 	}
+	bare := r.URL.Query().Get("metadata") == "null"
 	s.mu.RLock()
 	all := []jobView{}
 	for _, j := range slices.Backward(s.state.jobs) {
-		if has(j.Metadata, wanted) {
+		if has(j.Metadata, wanted) && !(bare && len(j.Metadata) > 0) {
 			all = append(all, j.view())
 		}
 	}

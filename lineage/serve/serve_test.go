@@ -83,7 +83,11 @@ func start(t testing.TB, o serve.Options) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(s)
+	var handler http.Handler = s
+	if o.Rules == nil {
+		handler = gated(t, s)
+	}
+	web := httptest.NewServer(handler)
 	t.Cleanup(func() { web.Close(); s.Close() })
 	return &host{s, t, web.URL + "/v1"}
 }
