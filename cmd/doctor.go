@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/openai"
 	"github.com/heirloom-sim/heirloom/sim"
 	"github.com/urfave/cli/v2"
 )
@@ -53,6 +54,25 @@ func (p *program) examineJudge(ctx context.Context, study *sim.Study, j sim.Judg
 		price = found("price", "ok", "known for %s of %s", j.Model, j.Address)
 	}
 	return append([]sim.Finding{price}, p.reach(ctx, j, found)...)
+}
+
+// reach looks whether the server of a judge answers and knows its model.
+func (p *program) reach(ctx context.Context, j sim.Judge, found func(what, state, format string, a ...any) sim.Finding) (all []sim.Finding) {
+	config := openai.Defaults()
+	config.Profile, config.BaseURL, config.KeyEnv, config.Model = "compatible", j.Address, p.keys[j.Address], j.Model
+	if known, ok := openai.ProfileAt(j.Address); ok && !known.Local {
+		config.Profile = known.Name
+	}
+	b, err := openai.New(config)
+	if err != nil {
+		return []sim.Finding{found("endpoint", "fault", "%v", err)}
+	}
+	for _, f := range b.Check(ctx, lineage.Work{}, nil) {
+		if f.What != "price" {
+			all = append(all, found(f.What, f.State, "%s", f.Detail))
+		}
+	}
+	return all
 }
 
 // diagnose shows findings; a fault among them is the exit code.
