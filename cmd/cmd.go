@@ -124,7 +124,7 @@ func (p *program) app() *cli.App {
 		Commands: []*cli.Command{
 			p.init(), p.plan(), p.run(), p.status(), p.report(),
 			p.detect(), p.survey(), p.detector(), p.score(), p.behaviours(),
-			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
+			p.serve(), p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}
 	strict(app.Commands, app.OnUsageError)
