@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"lineage/store":             {"lineage"},
 	"lineage/openai":            {"lineage"},
 	"lineage/openai/openaitest": {},
+	"lineage/serve":             {"lineage"},
 	"lineage/popgen":            {},
 	"lineage/lineagetest":       {"lineage"},
 	"detectors":                 {},
@@ -61,7 +62,7 @@ var doors = map[string][]string{
 var worldly = map[string][]string{
 	"os/exec":   {"detectors/protocol"},
 	"os/signal": {"cmd"},
-	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest", "detectors/protocol"},
+	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest", "lineage/serve", "detectors/protocol"},
 	"math/rand": {},
 }
 

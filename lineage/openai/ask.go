@@ -123,8 +123,12 @@ func (c *Client) attempt(ctx context.Context, q question, send func(context.Cont
 
 // tell logs a line once for all that ask the server, until it answers again.
 func (c *Client) tell(line string) {
-	if c.log != nil && c.gate.news(line) {
-		c.log("%s", line)
+	log := c.log
+	if log == nil {
+		log = c.servers.Log
+	}
+	if log != nil && c.gate.news(line) {
+		log("%s", line)
 	}
 }
 

@@ -153,6 +153,7 @@ func (c *Client) send(ctx context.Context, k call, out any) error {
 	if err != nil {
 		return err
 	}
+	data = c.server.cleanJSON(data)
 	if resp.StatusCode >= 300 {
 		return refusal(resp.StatusCode, data)
 	}
@@ -167,6 +168,21 @@ func (c *Client) send(ctx context.Context, k call, out any) error {
 		return fmt.Errorf("not the JSON that was expected: %w", err)
 	}
 	return nil
+}
+
+// cleanJSON takes the key out of an answer, whose strings may be escaped.
+func (s Server) cleanJSON(data []byte) []byte {
+	if bytes.Contains(data, []byte(`\u`)) {
+		var v any
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber()
+		if d.Decode(&v) == nil {
+			if plain, err := json.Marshal(v); err == nil {
+				data = plain
+			}
+		}
+	}
+	return []byte(s.clean(string(data)))
 }
 
 // refusal is an answer of an error status, as the API package has it.

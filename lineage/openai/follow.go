@@ -49,29 +49,6 @@ func (b *Backend) sleep(ctx context.Context, d time.Duration) error {
 	return b.client.servers.clock.sleep(ctx, d)
 }
 
-// slot waits for one of so many jobs at once of one server and key.
-func (s *Servers) slot(ctx context.Context, server Server, n int) (release func(), err error) {
-	if n == 0 {
-		return func() {}, nil
-	}
-	s.mu.Lock()
-	if s.slots == nil {
-		s.slots = map[[2]string]chan struct{}{}
-	}
-	key := [2]string{server.BaseURL, server.Key}
-	if s.slots[key] == nil {
-		s.slots[key] = make(chan struct{}, n)
-	}
-	slots := s.slots[key]
-	s.mu.Unlock()
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // follow looks at a job until it ends.
 func (t *training) follow(ctx context.Context) error {
 	if err := t.reserve(); err != nil {

@@ -80,8 +80,9 @@ type Servers struct {
 	wire  wire
 	clock clock
 	mu    sync.Mutex
-	gates map[[2]string]*gate // by address and key
-	slots map[[2]string]chan struct{}
+	gates map[[2]string]*gate         // by address and key
+	slots map[[2]string]chan struct{} // for fine-tuning jobs
+	given map[[2]string]bool          // who has got a key
 }
 
 // Client asks one server.
@@ -95,7 +96,7 @@ type Client struct {
 	wallet  wallet
 	mu      sync.Mutex
 	books   map[string]*book
-	log     func(format string, args ...any) // nil for silence
+	log     func(format string, args ...any) // nil for that of the servers
 }
 
 // Open gives a client of a server; name says in messages who asks. Nothing is
@@ -123,7 +124,7 @@ func (s *Servers) Open(name string, server Server) (*Client, error) {
 	}
 	config.BaseURL, config.HTTPClient = server.BaseURL, s.wire
 	config.EmptyMessagesLimit = math.MaxInt32 // comments that keep a stream alive; the bound of a body holds for them too
-	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s, log: s.Log}, nil
+	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s}, nil
 }
 
 func (s *Servers) start() {
@@ -142,7 +143,7 @@ func (s *Servers) start() {
 	if s.Grace == 0 {
 		s.Grace = 30 * time.Second
 	}
-	s.gates = map[[2]string]*gate{}
+	s.gates, s.slots, s.given = map[[2]string]*gate{}, map[[2]string]chan struct{}{}, map[[2]string]bool{}
 }
 
 func (s *Servers) gate(server Server) *gate {
