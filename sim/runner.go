@@ -57,6 +57,7 @@ type Event struct {
 // same, and the run ends with an *Incomplete. At the budget it ends with
 // lineage.ErrBudget: nothing new is begun, and what is in flight is not lost.
 func (r *Runner) Run(ctx context.Context) error {
+	r.missed = missed{}
 	r.Study.resources.answers.bind(r.Ledger)
 	defer r.Study.resources.answers.bind(r.Study.resources.means.Answers)
 	if err := r.open(); err != nil {
