@@ -29,6 +29,8 @@ const (
 	exitUsage       = 2
 	exitInvalid     = 3
 	exitInterrupted = 4
+	exitBudget      = 5
+	exitIncomplete  = 6
 	exitGate        = 100
 )
 
@@ -83,8 +85,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // program is what the commands share.
 type program struct {
 	out, err io.Writer
-	terminal io.Writer // stderr as it is, for progress bars
-	width    int       // of the terminal, 0 where stderr is none
+	terminal io.Writer         // stderr as it is, for progress bars
+	width    int               // of the terminal, 0 where stderr is none
+	keys     map[string]string // the variable that holds the key to each server that detectors ask
 }
 
 func terminalWidth(w io.Writer) int {
@@ -123,6 +126,7 @@ func (p *program) app() *cli.App {
 		},
 		Commands: []*cli.Command{
 			p.init(), p.plan(), p.run(), p.status(), p.report(),
+			p.doctor(), p.jobs(), p.cancel(), p.cleanup(),
 			p.detect(), p.survey(), p.detector(), p.score(), p.behaviours(),
 			p.serve(), p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
