@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,6 +79,10 @@ func (p *provider) free() {
 }
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/jobs") {
+		p.create(w, r)
+		return
+	}
 	if !strings.HasSuffix(r.URL.Path, "/chat/completions") {
 		p.Server.ServeHTTP(w, r)
 		return
@@ -98,6 +103,19 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.answered[string(body)]++
 	p.mu.Unlock()
 	p.Server.ServeHTTP(w, r)
+}
+
+// create answers only when the job is over: it is looked at at once, and then in
+// ten seconds.
+func (p *provider) create(w http.ResponseWriter, r *http.Request) {
+	late := httptest.NewRecorder()
+	p.Server.ServeHTTP(late, r)
+	for end := time.Now().Add(time.Second); p.Counts().Charges < p.Counts().Jobs && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	maps.Copy(w.Header(), late.Header())
+	w.WriteHeader(late.Code)
+	w.Write(late.Body.Bytes())
 }
 
 // repeated counts chat requests that were answered more than once.
