@@ -21,7 +21,6 @@ import (
 	"github.com/heirloom-sim/heirloom/lineage/serve"
 )
 
-
 // provider is a server of the OpenAI protocol with n-grams behind it, and what it
 // was asked.
 type provider struct {
