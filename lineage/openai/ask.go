@@ -61,7 +61,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		fault, cure := c.fault(a, q, err)
+		cure, fault := c.fault(a, q, err)
 		now := c.servers.clock.now()
 		wait, most := pause(a.header, n, now), patience
 		switch {
