@@ -455,7 +455,11 @@ func TestStopLosesNothingThatWasAnswered(t *testing.T) {
 		bubbled(t, how, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			b := inBubble(t, Server{}, func(w http.ResponseWriter, n int, a asked) {
-				time.Sleep(time.Duration(n%16+1) * time.Second) // within Servers.Grace
+				unit := time.Second // within Servers.Grace, which a stop gives
+				if how == "error" {
+					unit = 10 * time.Second
+				}
+				time.Sleep(time.Duration(n%16+1) * unit)
 				switch {
 				case n == 20 && how == "stop":
 					cancel()
