@@ -169,6 +169,23 @@ func TestRow2SeveralFound(t *testing.T) {
 	s.counts(1, 1)
 }
 
+// TestTwoRunsAreKeptApart: what another run of the same experiment left with the
+// provider is not taken for one's own.
+func TestTwoRunsAreKeptApart(t *testing.T) {
+	s := setting(t)
+	first, err := s.train()
+	s.one(first, err)
+	s.ticket, s.purse = &notes{}, &till{}
+	s.leap.jump(time.Minute)
+	upload, create := nth(uploadCall, 0, drop), nth(createCall, 0, drop)
+	s.After = func(w http.ResponseWriter, r *http.Request) bool { return upload(w, r) || create(w, r) }
+	second, err := s.train()
+	if err != nil || second.File == first.File || second.Job == first.Job || second.Model != s.Models()[1] {
+		t.Errorf("%+v, and then %+v, %v", first, second, err)
+	}
+	s.counts(2, 2)
+}
+
 // TestRow4TooMany: a server that has no room for another job is waited for, as long
 // as it says.
 func TestRow4TooMany(t *testing.T) {
@@ -631,6 +648,9 @@ func TestRow29Clocks(t *testing.T) {
 			}
 			s.After = nth(createCall, 0, func(w http.ResponseWriter) {
 				s.leap.jump(-off)
+				for i := range 60 { // of others, later
+					s.AddJob(openaitest.Job{ID: fmt.Sprint("ftjob-new-", i), File: "file-new", Created: s.Now})
+				}
 				drop(w)
 			})
 			if _, err := s.train(); err != nil {
