@@ -177,6 +177,7 @@ func TestTwoRunsAreKeptApart(t *testing.T) {
 	s.one(first, err)
 	s.ticket, s.purse = &notes{}, &till{}
 	s.leap.jump(time.Minute)
+	s.Now += 60
 	upload, create := nth(uploadCall, 0, drop), nth(createCall, 0, drop)
 	s.After = func(w http.ResponseWriter, r *http.Request) bool { return upload(w, r) || create(w, r) }
 	second, err := s.train()
@@ -641,7 +642,8 @@ func TestRow29Clocks(t *testing.T) {
 	for _, off := range []time.Duration{-100 * 24 * time.Hour, -time.Hour, time.Hour, 100 * 24 * time.Hour} {
 		for _, plain := range []bool{true, false} {
 			s := setting(t)
-			s.Plain = plain
+			metadata := !plain
+			s.Plain, s.config.Provider.Metadata = plain, &metadata
 			s.Now += int64(off / time.Second)
 			for i := range 60 {
 				s.AddJob(openaitest.Job{ID: fmt.Sprint("ftjob-old-", i), File: "file-old", Created: s.Now - int64(i)})
