@@ -15,11 +15,12 @@ type Counts struct {
 	Charges  int            // jobs that trained to their end, which is when they are charged
 	Batches  int            // batches that were created
 	Answers  int            // choices of chat completions, those of batches included
-	Usage    map[string]Usage
+	Usage    map[string]Usage // by model
 }
 
-// Usage is the tokens of one model: of a fine-tuning job, of its base model.
+// Usage is the tokens of one model. Training counts for the base model.
 type Usage struct {
+	Base                         string // of a fine-tune; "" for a base model
 	Prompt, Completion           int // asked one by one
 	BatchPrompt, BatchCompletion int
 	Trained                      int // over all epochs
@@ -52,10 +53,11 @@ func (c *counting) trained(model string, tokens int) {
 	})
 }
 
-func (c *counting) sampled(ctx context.Context, model string, answers int, tokens usage) {
+func (c *counting) sampled(ctx context.Context, model, base string, answers int, tokens usage) {
 	c.add(func(n *Counts) {
 		n.Answers += answers
 		u := n.Usage[model]
+		u.Base = base
 		if lineOf(ctx) != nil {
 			u.BatchPrompt += tokens.Prompt
 			u.BatchCompletion += tokens.Completion
