@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,7 +87,7 @@ func (p *program) serveAction(c *cli.Context) error {
 		return usage("--listen: %v", err)
 	}
 	p.welcome(l.Addr(), offer, where)
-	err = serveUntil(c.Context, l, s, leave, p.log)
+	err = s.Serve(c.Context, l, leave)
 	fmt.Fprint(p.out, accounts(s.Counts()))
 	return err
 }
@@ -229,42 +228,6 @@ func (p *program) welcome(at net.Addr, offer *sim.Serving, where folder) {
 
 // leave is how long requests that are on their way have when a server stops.
 const leave = 10 * time.Second
-
-// serveUntil serves until the context ends, and then lets requests finish.
-func serveUntil(ctx context.Context, l net.Listener, h http.Handler, leave time.Duration, log func(string, ...any)) error {
-	web := &http.Server{
-		Handler: sameOrigin(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	if leave == 0 {
-		return web.Close()
-	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), leave)
-	defer cancel()
-	if err := web.Shutdown(patience); err != nil {
-		log("requests that took longer than %s were cut off", leave)
-		web.Close()
-	}
-	return nil
-}
-
-// sameOrigin keeps web pages that a browser has open from using a server that
-// listens on this machine alone.
-func sameOrigin(h http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintln(w, `{"error":{"message":"web pages of other origins may not use this server","type":"invalid_request_error","param":null,"code":"cross_origin"}}`)
-	}))
-	return guard.Handler(h)
-}
 
 // accounts are the tokens that a server was asked for.
 func accounts(n serve.Counts) string {
