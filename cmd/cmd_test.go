@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestMain(m *testing.M) {
 	if os.Getenv("HEIRLOOM_TEST_MAIN") == "1" {
 		registerTestServer()
+		registerFoldedUrn()
 		Main()
 	}
 	code := m.Run()

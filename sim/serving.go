@@ -48,6 +48,12 @@ func ParseServing(name, dir string, data []byte, overrides []Override) (*Serving
 	if err := Decode(name, "a server's file", data, overrides, s); err != nil {
 		return nil, err
 	}
+	return s, s.Prepare(name, dir)
+}
+
+// Prepare opens what a server offers; name stands in messages, and files are
+// relative to dir.
+func (s *Serving) Prepare(name, dir string) error {
 	s.resources = newResources(dir, Means{})
 	s.world = &World{Experiment: &Experiment{Seed: s.Seed, Sources: s.Sources}}
 	var fs faults
@@ -85,9 +91,9 @@ func ParseServing(name, dir string, data []byte, overrides []Override) (*Serving
 	}
 	if err := fs.err(); err != nil {
 		s.Close()
-		return nil, err
+		return err
 	}
-	return s, nil
+	return nil
 }
 
 // standIn is the kind of backend that everybody has.

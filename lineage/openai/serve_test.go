@@ -55,9 +55,9 @@ func TestContractOfABackend(t *testing.T) {
 	lineagetest.Backend(t, lineagetest.Options{Backend: b, Requests: 12, Longest: 1 << 16})
 }
 
-// TestRow11_ModelShowsLate: a model that was made a moment ago may not be known
+// TestRow11ModelShowsLate: a model that was made a moment ago may not be known
 // yet, and is asked for again, for a bounded time.
-func TestRow11_ModelShowsLate(t *testing.T) {
+func TestRow11ModelShowsLate(t *testing.T) {
 	for times, ok := range map[int]bool{3: true, -1: false} {
 		s, b := behind(t, serve.Rule{Match: "POST /v1/chat/completions", Times: times, Do: "status", Status: 404, Code: "model_not_found", Message: "no such model"})
 		if err := b.Enter(lineage.World{}); err != nil {

@@ -52,6 +52,13 @@ type Options struct {
 	Jobs    int            // trainings at once; as many as there are cores where it is 0
 	Lenient bool           // take training files with fewer than ten examples
 
+	// Patience is how long a look at a job or batch waits for its end. A client that
+	// looks every ten seconds need not wait for what takes milliseconds.
+	Patience time.Duration
+	// Otherwise is the base model that is asked where a request names none that there
+	// is; "" has such a request refused.
+	Otherwise string
+
 	Adapters fs.FS                            // from which adapters are loaded; nil for none
 	Log      func(format string, args ...any) // one line each; nil for silence
 }
