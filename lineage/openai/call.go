@@ -52,7 +52,7 @@ func (c *Client) try(ctx context.Context, k call, out any) error {
 	if err == nil {
 		return nil
 	}
-	fault, _ := c.fault(a, question{model: k.about}, err)
+	_, fault := c.fault(a, question{model: k.about}, err)
 	return c.rejected(k, err, fault)
 }
 
@@ -122,7 +122,7 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 		return done, a.header, nil
 	}
 	said := complaint(err)
-	fault, _ := c.fault(a, question{model: k.about}, err)
+	_, fault := c.fault(a, question{model: k.about}, err)
 	fault = &rejection{a.status, said, fault}
 	switch {
 	case !a.sent:

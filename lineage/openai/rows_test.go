@@ -51,9 +51,9 @@ const (
 	createCall = "POST /fine_tuning/jobs"
 )
 
-// TestRow2And3_AnswerLost: what was done and not answered is found, whatever the
+// TestRows2And3AnswerLost: what was done and not answered is found, whatever the
 // connection and the server's abilities.
-func TestRow2And3_AnswerLost(t *testing.T) {
+func TestRows2And3AnswerLost(t *testing.T) {
 	lost := map[string]func(http.ResponseWriter){
 		"dropped": drop, "500": says(500, "", "oops"), "502": says(502, "", "oops"), "409": says(409, "", "conflict"), "408": says(408, "", "slow"),
 		"garbage": func(w http.ResponseWriter) { w.Write([]byte("<html>")) },
@@ -94,9 +94,9 @@ func TestRow2And3_AnswerLost(t *testing.T) {
 	}
 }
 
-// TestRow3_NotCommitted: what was refused without being done is looked for, and then
+// TestRow3NotCommitted: what was refused without being done is looked for, and then
 // sent again, a bounded number of times.
-func TestRow3_NotCommitted(t *testing.T) {
+func TestRow3NotCommitted(t *testing.T) {
 	for how, act := range map[string]func(http.ResponseWriter){"500": says(500, "", "oops"), "dropped": drop} {
 		for i, what := range []string{uploadCall, createCall} {
 			s := setting(t)
@@ -131,9 +131,9 @@ func TestRow3_NotCommitted(t *testing.T) {
 	s.counts(1, mostSends+1)
 }
 
-// TestRow2_ListLags: what is not in the list yet is waited for before it is made
+// TestRow2ListLags: what is not in the list yet is waited for before it is made
 // again.
-func TestRow2_ListLags(t *testing.T) {
+func TestRow2ListLags(t *testing.T) {
 	s := setting(t)
 	lists := 0
 	s.After = nth(createCall, 0, drop)
@@ -149,9 +149,9 @@ func TestRow2_ListLags(t *testing.T) {
 	s.counts(1, 1)
 }
 
-// TestRow2_SeveralFound: of what somebody sent twice the earliest is followed, and
+// TestRow2SeveralFound: of what somebody sent twice the earliest is followed, and
 // nothing is cancelled without being told to.
-func TestRow2_SeveralFound(t *testing.T) {
+func TestRow2SeveralFound(t *testing.T) {
 	s := setting(t)
 	s.After = nth(createCall, 0, func(w http.ResponseWriter) {
 		twin := s.Jobs()[0]
@@ -169,9 +169,27 @@ func TestRow2_SeveralFound(t *testing.T) {
 	s.counts(1, 1)
 }
 
-// TestRow4_TooMany: a server that has no room for another job is waited for, as long
+// TestTwoRunsAreKeptApart: what another run of the same experiment left with the
+// provider is not taken for one's own.
+func TestTwoRunsAreKeptApart(t *testing.T) {
+	s := setting(t)
+	first, err := s.train()
+	s.one(first, err)
+	s.ticket, s.purse = &notes{}, &till{}
+	s.leap.jump(time.Minute)
+	s.Now += 60
+	upload, create := nth(uploadCall, 0, drop), nth(createCall, 0, drop)
+	s.After = func(w http.ResponseWriter, r *http.Request) bool { return upload(w, r) || create(w, r) }
+	second, err := s.train()
+	if err != nil || second.File == first.File || second.Job == first.Job || second.Model != s.Models()[1] {
+		t.Errorf("%+v, and then %+v, %v", first, second, err)
+	}
+	s.counts(2, 2)
+}
+
+// TestRow4TooMany: a server that has no room for another job is waited for, as long
 // as it says.
-func TestRow4_TooMany(t *testing.T) {
+func TestRow4TooMany(t *testing.T) {
 	for _, what := range []string{uploadCall, createCall} {
 		s := setting(t)
 		s.Before = nth(what, 0, func(w http.ResponseWriter) {
@@ -186,8 +204,8 @@ func TestRow4_TooMany(t *testing.T) {
 	}
 }
 
-// TestRow5_NoCredit stops the run at once, and it goes on when there is credit.
-func TestRow5_NoCredit(t *testing.T) {
+// TestRow5NoCredit stops the run at once, and it goes on when there is credit.
+func TestRow5NoCredit(t *testing.T) {
 	for _, code := range []string{"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"} {
 		for i, what := range []string{uploadCall, createCall} {
 			s := setting(t)
@@ -206,8 +224,8 @@ func TestRow5_NoCredit(t *testing.T) {
 	}
 }
 
-// TestRow6_Closed: who may not tune is told since when, without the key.
-func TestRow6_Closed(t *testing.T) {
+// TestRow6Closed: who may not tune is told since when, without the key.
+func TestRow6Closed(t *testing.T) {
 	for _, status := range []int{401, 403} {
 		s := setting(t)
 		s.config.Profile = "openai"
@@ -225,9 +243,9 @@ func TestRow6_Closed(t *testing.T) {
 	}
 }
 
-// TestRow7_Failed: what a provider says of the texts is an outcome, which stays; any
+// TestRow7Failed: what a provider says of the texts is an outcome, which stays; any
 // other failure is told, and run again is another attempt.
-func TestRow7_Failed(t *testing.T) {
+func TestRow7Failed(t *testing.T) {
 	for _, c := range []struct {
 		code, message, event string
 		stage                string // "" where it is no block
@@ -279,9 +297,9 @@ func TestRow7_Failed(t *testing.T) {
 	}
 }
 
-// TestRow7_BlockedBeforeTheJob: a file may be refused when it is sent, or when it is
+// TestRow7BlockedBeforeTheJob: a file may be refused when it is sent, or when it is
 // read.
-func TestRow7_BlockedBeforeTheJob(t *testing.T) {
+func TestRow7BlockedBeforeTheJob(t *testing.T) {
 	s := setting(t)
 	s.Before = nth(uploadCall, 0, says(400, "content_policy_violation", "this file is against our usage policies"))
 	_, err := s.train()
@@ -310,8 +328,8 @@ func TestRow7_BlockedBeforeTheJob(t *testing.T) {
 	}
 }
 
-// TestRow8_OddStates: pauses and unknown words are waited through and told once.
-func TestRow8_OddStates(t *testing.T) {
+// TestRow8OddStates: pauses and unknown words are waited through and told once.
+func TestRow8OddStates(t *testing.T) {
 	s := setting(t)
 	s.States = []string{"queued", "pausing", "paused", "paused", "warming_up", "warming_up", "Running", "succeeded"}
 	a, err := s.train()
@@ -334,8 +352,8 @@ func TestRow8_OddStates(t *testing.T) {
 	}
 }
 
-// TestRow8_NamelessModel is looked for a short while, and then an error.
-func TestRow8_NamelessModel(t *testing.T) {
+// TestRow8NamelessModel is looked for a short while, and then an error.
+func TestRow8NamelessModel(t *testing.T) {
 	s := setting(t)
 	s.Ended = func(j *openaitest.Job) { j.Tuned = "" }
 	_, err := s.train()
@@ -348,9 +366,9 @@ func TestRow8_NamelessModel(t *testing.T) {
 	s.counts(1, 1)
 }
 
-// TestRow8_JobGone: a job that is not there at first may show; one that went is told
+// TestRow8JobGone: a job that is not there at first may show; one that went is told
 // of, and nothing is created in its place.
-func TestRow8_JobGone(t *testing.T) {
+func TestRow8JobGone(t *testing.T) {
 	s := setting(t)
 	n := 0
 	s.Before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -376,8 +394,8 @@ func TestRow8_JobGone(t *testing.T) {
 	s.counts(1, 1)
 }
 
-// TestRow9_Stuck: past the deadline a job is left running or cancelled, as was said.
-func TestRow9_Stuck(t *testing.T) {
+// TestRow9Stuck: past the deadline a job is left running or cancelled, as was said.
+func TestRow9Stuck(t *testing.T) {
 	for _, policy := range []string{"detach", "cancel"} {
 		s := setting(t)
 		s.States = append(slices.Repeat([]string{"validating_files"}, 500), "succeeded")
@@ -398,8 +416,8 @@ func TestRow9_Stuck(t *testing.T) {
 	}
 }
 
-// TestRow10_CancelledOutside: told, and run again is another attempt.
-func TestRow10_CancelledOutside(t *testing.T) {
+// TestRow10CancelledOutside: told, and run again is another attempt.
+func TestRow10CancelledOutside(t *testing.T) {
 	s := setting(t)
 	s.States = []string{"queued", "running", "cancelled"}
 	if _, err := s.train(); err == nil || !strings.Contains(err.Error(), "was cancelled; run again") {
@@ -416,8 +434,8 @@ func TestRow10_CancelledOutside(t *testing.T) {
 	s.counts(2, 2)
 }
 
-// TestRow12_Events: each once and in order, over pages, within one second, twice told.
-func TestRow12_Events(t *testing.T) {
+// TestRow12Events: each once and in order, over pages, within one second, twice told.
+func TestRow12Events(t *testing.T) {
 	s := setting(t)
 	s.Page = 3
 	s.Ended = func(j *openaitest.Job) {
@@ -446,8 +464,8 @@ func TestRow12_Events(t *testing.T) {
 	}
 }
 
-// TestRow12_ResultFile: where events tell no loss, the file of results does.
-func TestRow12_ResultFile(t *testing.T) {
+// TestRow12ResultFile: where events tell no loss, the file of results does.
+func TestRow12ResultFile(t *testing.T) {
 	for _, content := range []string{"step,train_loss,valid_loss\n1,2.5,\n2,NaN,1\n3,1.5,1.75\n", "c3RlcCx0cmFpbl9sb3NzLHZhbGlkX2xvc3MKMSwyLjUsCjIsTmFOLDEKMywxLjUsMS43NQo="} {
 		s := setting(t)
 		s.AddFile(openaitest.File{ID: "file-results", Name: "results.csv", Data: []byte(content)})
@@ -459,9 +477,9 @@ func TestRow12_ResultFile(t *testing.T) {
 	}
 }
 
-// TestRow21_NothingIsSentThatIsNotWritten: where a step cannot be recorded, what it
+// TestRow21NothingIsSentThatIsNotWritten: where a step cannot be recorded, what it
 // announces is not sent.
-func TestRow21_NothingIsSentThatIsNotWritten(t *testing.T) {
+func TestRow21NothingIsSentThatIsNotWritten(t *testing.T) {
 	full := errors.New("no space left on device")
 	for step, want := range map[string][2]int{"": {0, 0}, uploaded: {1, 0}} {
 		s := setting(t)
@@ -501,9 +519,9 @@ func (s *stopAt) Save(text string) error {
 	return s.notes.Save(text)
 }
 
-// TestRow26_OtherDialects: other forms of the same are read; a server that takes the
+// TestRow26OtherDialects: other forms of the same are read; a server that takes the
 // job and says something else is not asked twice.
-func TestRow26_OtherDialects(t *testing.T) {
+func TestRow26OtherDialects(t *testing.T) {
 	s := setting(t)
 	s.Rewrite = func(path string, answer map[string]any) {
 		if strings.Contains(path, "/fine_tuning/jobs") && answer["object"] == "fine_tuning.job" {
@@ -545,9 +563,9 @@ func TestRow26_OtherDialects(t *testing.T) {
 	}
 }
 
-// TestRow27_KeyIsNowhere: a server that says the key in every answer finds it in
+// TestRow27KeyIsNowhere: a server that says the key in every answer finds it in
 // no error, log, handle or artifact.
-func TestRow27_KeyIsNowhere(t *testing.T) {
+func TestRow27KeyIsNowhere(t *testing.T) {
 	escaped := strings.NewReplacer(canary, `\u0073\u006b`+canary[2:])
 	for _, end := range []string{"succeeded", "failed", canary, "escaped"} {
 		s := setting(t)
@@ -581,9 +599,9 @@ func TestRow27_KeyIsNowhere(t *testing.T) {
 	}
 }
 
-// TestRow28_Cleanup: what is gone is gone, what cannot be removed is told, the rest
+// TestRow28Cleanup: what is gone is gone, what cannot be removed is told, the rest
 // is removed all the same.
-func TestRow28_Cleanup(t *testing.T) {
+func TestRow28Cleanup(t *testing.T) {
 	s := setting(t)
 	a, err := s.train()
 	if err != nil {
@@ -619,18 +637,22 @@ func TestRow28_Cleanup(t *testing.T) {
 	}
 }
 
-// TestRow29_Clocks: a clock that jumps, or a server's that is wrong, loses nothing.
-func TestRow29_Clocks(t *testing.T) {
+// TestRow29Clocks: a clock that jumps, or a server's that is wrong, loses nothing.
+func TestRow29Clocks(t *testing.T) {
 	for _, off := range []time.Duration{-100 * 24 * time.Hour, -time.Hour, time.Hour, 100 * 24 * time.Hour} {
 		for _, plain := range []bool{true, false} {
 			s := setting(t)
-			s.Plain = plain
+			metadata := !plain
+			s.Plain, s.config.Provider.Metadata = plain, &metadata
 			s.Now += int64(off / time.Second)
 			for i := range 60 {
 				s.AddJob(openaitest.Job{ID: fmt.Sprint("ftjob-old-", i), File: "file-old", Created: s.Now - int64(i)})
 			}
 			s.After = nth(createCall, 0, func(w http.ResponseWriter) {
 				s.leap.jump(-off)
+				for i := range 60 { // of others, later
+					s.AddJob(openaitest.Job{ID: fmt.Sprint("ftjob-new-", i), File: "file-new", Created: s.Now})
+				}
 				drop(w)
 			})
 			if _, err := s.train(); err != nil {

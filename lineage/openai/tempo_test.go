@@ -76,7 +76,7 @@ func TestPaceIsHalvedOnceAndRecovers(t *testing.T) {
 				time.Sleep(2*time.Second - time.Duration(n)*100*time.Millisecond*perMinute/600) // together
 				since = time.Now()
 				w.Header().Set("Retry-After-Ms", "1")
-				http.Error(w, `{"error":{"message":"slow down"}}`, 429)
+				http.Error(w, `{"error":{"message":"slow down"}}`, http.StatusTooManyRequests)
 				return
 			}
 			reply(w, a, 1)
@@ -114,7 +114,7 @@ func TestPaceIsLearnedWhereNobodyTellsALimit(t *testing.T) {
 			}
 			if taken++; taken > 10 {
 				refused++
-				http.Error(w, `{"error":{"message":"slow down"}}`, 429)
+				http.Error(w, `{"error":{"message":"slow down"}}`, http.StatusTooManyRequests)
 				return
 			}
 			time.Sleep(100 * time.Millisecond)
