@@ -31,6 +31,7 @@ type Purse interface {
 // World is what a run gives to a backend that reaches outside of the process.
 type World struct {
 	Folder string                           // of the run, for what local trainers leave; "" where there is none
+	Dir    string                           // of the experiment file, which paths in settings are relative to
 	Purse  Purse                            // never nil
 	Ticket func(name string) Ticket         // durable handles of work that belongs to no Job, such as a batch of requests
 	Log    func(format string, args ...any) // one line each; never nil
