@@ -1,6 +1,7 @@
 package lineage
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -66,8 +67,19 @@ type Node struct {
 	Probes     int             `json:"probes"`
 	Questions  string          `json:"questions,omitempty"` // digest; probe i answers question i mod len
 	Health     Health          `json:"health"`
+	Blocked    *Blocked        `json:"blocked,omitempty"`  // a provider refused to train it as it was planned
+	Ancestor   ID              `json:"ancestor,omitempty"` // the blocked node that it descends from, where it was not made for that
+	StandIn    ID              `json:"stand_in,omitempty"` // the node whose model answers in the place of the blocked one; UntrainedModel for that of the provider
 	Recipe     json.RawMessage `json:"recipe"`
 }
+
+// UntrainedModel stands for a provider's own model where a node is named.
+const UntrainedModel ID = "untrained"
+
+// Made tells whether there is a model that answers: one that was blocked, or that
+// descends from such a one, has neither outputs nor probes, unless another model
+// stands in for it.
+func (n *Node) Made() bool { return n.Blocked == nil || n.StandIn != "" }
 
 // Prompts is a list of conversations to be answered, stored once by digest.
 // Each has at least one user turn; a conversation with several user turns is
@@ -91,6 +103,26 @@ func CorpusKey(id ID) Key        { return Key("corpus/" + id) }
 func ArtifactKey(id ID) Key      { return Key("artifact/" + id) }
 func PromptsKey(dg string) Key   { return Key("prompts/" + dg) }
 func StudyKey(digest string) Key { return Key("study/" + digest) }
+
+// BlockedKey names what a provider said when it refused a node.
+func BlockedKey(id ID) Key { return Key("blocked/" + id) }
+
+// ScreenedKey names the corpus of a node as a provider's moderation left it.
+func ScreenedKey(id ID) Key { return Key("screened/" + id) }
+
+// CompletionKey names the answer to one turn of one output or probe of a node: of
+// those that cost money, each is a record before it is used.
+func CompletionKey(part string, id ID, index, turn int) Key {
+	return CompletionPrefix(part, id) + chunkName(index) + "/" + chunkName(turn)
+}
+
+// CompletionPrefix is what the keys of a node's answers begin with.
+func CompletionPrefix(part string, id ID) Key { return Key("completion/" + string(id) + "/" + part + "/") }
+
+// LeaseKey names the n-th amount that a run set aside to be spent, SettledKey
+// what of it was spent.
+func LeaseKey(n int) Key   { return "lease/" + chunkName(n) }
+func SettledKey(n int) Key { return "settled/" + chunkName(n) }
 
 // TicketKey names the n-th handle of a node's remote work.
 func TicketKey(id ID, n int) Key { return Key("ticket/"+id+"/") + chunkName(n) }
@@ -147,6 +179,43 @@ func (t *Texts) UnmarshalBinary(data []byte) error {
 		}
 		return x
 	}, t)
+}
+
+// MarshalBinary writes a completion as a record of its own. Unlike JSON it keeps
+// every byte of a text.
+func (c Completion) MarshalBinary() ([]byte, error) {
+	b := make([]byte, 0, len(c.Text)+len(c.Finish)+16)
+	b = append(b, codecVersion)
+	for _, s := range []string{c.Text, c.Finish} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.AppendVarint(b, int64(c.Tokens))
+	return binary.AppendVarint(b, int64(c.PromptTokens)), nil
+}
+
+func (c *Completion) UnmarshalBinary(data []byte) error {
+	if len(data) == 0 || data[0] != codecVersion {
+		return fmt.Errorf("%w: unknown version", errCorrupt)
+	}
+	r := &reader{data: data[1:]}
+	*c = Completion{Text: r.string(), Finish: r.string(), Tokens: int(r.int()), PromptTokens: int(r.int())}
+	if r.bad || len(r.data) != 0 {
+		return errCorrupt
+	}
+	return nil
+}
+
+// Lease is an amount that a run set aside before it spent any of it. One without
+// a Settled was left by a process that died and counts whole.
+type Lease struct {
+	Most USD    `json:"most"`
+	What string `json:"what,omitempty"` // the one piece of work that it is for, where it is for one
+}
+
+// Settled is what was spent of a lease.
+type Settled struct {
+	Spent USD `json:"spent"`
 }
 
 // Span is a piece of evidence: bytes Start to End of the last reply.

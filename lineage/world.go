@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // USD is an amount of money in billionths of a US dollar, the currency of every
@@ -16,14 +17,37 @@ const Dollar USD = 1e9
 // Dollars is the amount as a number of dollars, to be shown.
 func (m USD) Dollars() float64 { return float64(m) / float64(Dollar) }
 
-// ErrBudget says that work was not begun because it could have passed the cap.
-var ErrBudget = errors.New("the budget is used up")
+// String shows an amount to the cent, and one below a dollar to three digits.
+func (m USD) String() string {
+	switch d := m.Dollars(); {
+	case m != 0 && d > -1 && d < 1:
+		return fmt.Sprintf("$%.3g", d)
+	default:
+		return fmt.Sprintf("$%.2f", d)
+	}
+}
+
+// Errors that a run tells apart. Any other error of Train or Sample is that of
+// one model: the run goes on with the lineages that do not descend from it.
+var (
+	// ErrBudget says that work was not begun because it could have passed the
+	// cap. A model that meets it lets the requests that are on their way end, and
+	// emits their answers: they are paid for.
+	ErrBudget = errors.New("the budget is used up")
+	// ErrHalt says that no model fares better, such as where a key is refused or
+	// an account has no credit. The run stops and asks nothing more.
+	ErrHalt = errors.New("the run cannot go on")
+)
 
 // Purse bounds what a run spends. Reserve sets aside the most that a piece of
 // work can cost before anything of it is sent, and fails with ErrBudget where
 // that could pass the cap; it returns when the reservation is durable. Settle
-// says what the work came to. What is reserved and never settled, because the
-// process died, counts whole: it may have been charged.
+// says what the work came to, and is called once; for work that was not sent, or
+// that was refused without a charge, with 0. What is reserved and never settled,
+// because the process died, counts whole: it may have been charged. A large
+// reservation that was left so is taken up by one in the same words, so work
+// that outlives a process (a training) is named uniquely and reserved again when
+// it is adopted.
 type Purse interface {
 	Reserve(most USD, what string) (settle func(actual USD) error, err error)
 }
@@ -38,7 +62,8 @@ type World struct {
 }
 
 // Worldly is met by backends that reach outside of the process. Enter is called
-// once, before Train or Open of a run; a backend that only plans is not entered.
+// once in a run, before its first Train or Open; a backend that only plans is not
+// entered.
 type Worldly interface{ Enter(World) error }
 
 // Work is the size of what one node asks of its backend, in tokens as far as
@@ -49,15 +74,17 @@ type Work struct {
 	TrainTokens  int // in one pass over the corpus
 	Requests     int
 	PromptTokens int // of all requests together
-	AnswerTokens int // the most of all answers together
+	AnswerTokens int // the most of all answers together; 0 for the backend's own bound
 }
 
 // Quote is what work costs at most. Priced is false where no price is known.
 type Quote struct {
-	Tokens int // trained on, over all epochs
-	Most   USD
-	Priced bool
-	Basis  string // where the prices come from, in one line
+	Tokens    int // trained on, over all epochs
+	Most      USD
+	Priced    bool
+	Unbounded string        // why Most is no bound, such as "epochs: auto"; "" where it is one
+	Basis     string        // where the prices come from, in one line
+	Time      time.Duration // by rate limits and usual speed; 0 where it cannot be told
 }
 
 // Quoter is met by backends that cost money. It asks nobody.
@@ -76,6 +103,10 @@ type Blocked struct {
 func (b *Blocked) Error() string {
 	return fmt.Sprintf("%s blocked the model at %s: %s %s", b.Provider, b.Stage, b.Code, b.Message)
 }
+
+// Untrained is met by backends whose models exist before they are trained, such
+// as a provider's base model. It asks nobody.
+type Untrained interface{ Untrained() (Artifact, error) }
 
 // Screener is met by backends whose provider tells which documents it would not
 // take. It gives their indices in ascending order.
