@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -16,45 +14,76 @@ const (
 	tries     = 8
 	firstWait = 500 * time.Millisecond
 	mostWait  = time.Minute      // of our own accord
-	patience  = 15 * time.Minute // where the server asks for it
+	patience  = 15 * time.Minute // in all, where the server asks for it
+)
+
+// What is on its way to be there, a model that loads or one that was made a
+// moment ago, is asked for at this interval.
+const (
+	arrivalWait = 5 * time.Second
+	arrival     = 5 * time.Minute // of a model that was made
 )
 
 // question is a request as it is metered and told.
 type question struct {
 	model  string
-	tokens int // our guess
-	extra  []byte
+	tokens int    // our guess
+	body   []byte // nil for the API package's own
+	young  bool   // the model may have been made a moment ago
+	spend  spending
+}
+
+// spending sets money aside for one attempt, before it is sent. settle is told
+// how the attempt went. nil costs nothing.
+type spending func(ctx context.Context) (settle func(a *attempt, err error) error, err error)
+
+func (s spending) begin(ctx context.Context) (func(*attempt, error) error, error) {
+	if s == nil {
+		return func(*attempt, error) error { return nil }, nil
+	}
+	return s(ctx)
 }
 
 // ask sends a request until it is answered or there is no use in trying.
 func (c *Client) ask(ctx context.Context, q question, send func(context.Context) (used int, err error)) error {
+	start := c.servers.clock.now()
 	for n := 1; ; n++ {
-		if err := c.gate.enter(ctx, q.tokens); err != nil {
-			return err
-		}
-		a := &attempt{extra: q.extra}
-		once, cancel := c.servers.unhurried(ctx)
-		used, err := send(a.in(once))
-		cancel()
+		a, used, err := c.attempt(ctx, q, send)
 		if err == nil {
 			c.gate.settle(used, q.tokens)
 			return nil
 		}
+		if a == nil { // it was not let through, or cannot be paid
+			return err
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		fault, passes := c.fault(a, q.model, err)
-		if !passes {
+		fault, cure := c.fault(a, q, err)
+		now := c.servers.clock.now()
+		wait, most := pause(a.header, n, now), patience
+		switch {
+		case cure == none:
 			return fault
-		}
-		wait := pause(a.header, n, c.servers.clock.now())
-		if n == tries {
+		case cure == arrives:
+			n, wait = 0, arrivalWait // half a second's news are none
+			if a.status == http.StatusNotFound {
+				most = arrival
+			}
+		case n == tries:
 			return fmt.Errorf("%w; it was asked %d times", fault, tries)
 		}
 		if wait > patience {
 			return fmt.Errorf("%w; it asks for a pause of %s, so go on then", fault, wait.Round(time.Second))
 		}
-		c.tell(fmt.Sprintf("%s: %v; it is asked again in %s (attempt %d of %d)", c.name, fault, wait.Round(time.Millisecond), n+1, tries))
+		if spent := now.Sub(start); spent+wait > most {
+			return fmt.Errorf("%w; it was asked for %s", fault, spent.Round(time.Second))
+		}
+		again := fmt.Sprintf("attempt %d of %d", n+1, tries)
+		if cure == arrives {
+			again = "for " + most.String()
+		}
+		c.tell(fmt.Sprintf("%s: %v; it is asked again in %s (%s)", c.name, fault, wait.Round(time.Millisecond), again))
 		if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 			c.gate.shutFor(wait) // for whoever else is about to ask
 		} else if err := c.servers.clock.sleep(ctx, wait); err != nil {
@@ -63,10 +92,34 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 	}
 }
 
+// attempt sends a request once. a is nil where nothing was sent.
+func (c *Client) attempt(ctx context.Context, q question, send func(context.Context) (int, error)) (a *attempt, used int, err error) {
+	if err := c.gate.enter(ctx, q.tokens); err != nil {
+		return nil, 0, err
+	}
+	defer c.gate.leave()
+	settle, err := q.spend.begin(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	a = &attempt{server: c.server, body: q.body, at: c.servers.clock.now()}
+	once, cancel := c.servers.unhurried(ctx)
+	used, err = send(a.in(once))
+	cancel()
+	c.gate.heard(a.header)
+	if a.status == http.StatusTooManyRequests {
+		c.gate.tooMany(a.at)
+	}
+	if unsettled := settle(a, err); unsettled != nil {
+		return nil, 0, errors.Join(err, unsettled)
+	}
+	return a, used, err
+}
+
 // tell logs a line once for all that ask the server, until it answers again.
 func (c *Client) tell(line string) {
-	if c.servers.Log != nil && c.gate.news(line) {
-		c.servers.Log("%s", line)
+	if c.log != nil && c.gate.news(line) {
+		c.log("%s", line)
 	}
 }
 
@@ -84,30 +137,6 @@ func (s *Servers) unhurried(ctx context.Context) (context.Context, context.Cance
 	return once, func() { stop(); cancel() }
 }
 
-// pause is how long the server wants to be left alone, or else our own wait
-// after attempt n.
-func pause(h http.Header, n int, now time.Time) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms >= 0 {
-		return seconds(ms / 1000)
-	}
-	after := strings.TrimSpace(h.Get("Retry-After"))
-	if s, err := strconv.ParseFloat(after, 64); err == nil && s >= 0 {
-		return seconds(s)
-	}
-	if until, err := http.ParseTime(after); err == nil {
-		if sent, err := http.ParseTime(h.Get("Date")); err == nil {
-			now = sent // by the server's clock, which may not be ours
-		}
-		return max(0, until.Sub(now))
-	}
-	return min(mostWait, firstWait<<(n-1))
-}
-
-// seconds is a duration; no number is too large for it.
-func seconds(s float64) time.Duration {
-	return time.Duration(min(s, 1e9) * float64(time.Second))
-}
-
 // Faults that the API package does not see.
 var (
 	errRedirect = errors.New("redirect")
@@ -116,6 +145,7 @@ var (
 )
 
 // declined is a request that its server will never take, for what is in it.
+// finish tells in what way, where the server says so.
 type declined struct {
 	finish string
 	error

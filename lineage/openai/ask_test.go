@@ -62,7 +62,7 @@ func TestAFaultyServerIsAskedEightTimesEverLessOften(t *testing.T) {
 		s.Before = func(w http.ResponseWriter, _ int) bool { openaitest.Fail(w, status, "", "overloaded"); return true }
 		var logged []string
 		c := client(t, s, l, Server{})
-		c.servers.Log = func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }
+		c.log = func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }
 		_, err := c.Chat(t.Context(), question1("m"))
 		if err == nil || !strings.Contains(err.Error(), "asked 8 times") || !strings.Contains(err.Error(), "overloaded") || len(s.Requests()) != tries {
 			t.Errorf("status %d: %d requests: %v", status, len(s.Requests()), err)
@@ -286,7 +286,7 @@ func TestTokensAreHeldToTheirLimitAsTheServerCountsThem(t *testing.T) {
 
 func TestOneServerThatIsBusyHoldsEverybodyBack(t *testing.T) {
 	l := new(leap)
-	g := &gate{clock: l.clock()}
+	g := newGate(l.clock())
 	g.shutFor(3 * time.Second)
 	g.shutFor(time.Second)
 	start := l.at
@@ -305,7 +305,7 @@ func TestOneFaultIsToldOnceUntilTheServerAnswers(t *testing.T) {
 	}
 	logged := 0
 	c := client(t, s, l, Server{})
-	c.servers.Log = func(string, ...any) { logged++ }
+	c.log = func(string, ...any) { logged++ }
 	for i := range 3 { // each fails twice and is answered
 		if _, err := c.Chat(t.Context(), question1("m")); err != nil || logged != 2*(i+1) {
 			t.Errorf("%d lines: %v", logged, err)

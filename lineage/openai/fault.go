@@ -12,9 +12,17 @@ import (
 	api "github.com/sashabaranov/go-openai"
 )
 
-// fault words what went wrong with an attempt, and tells whether it may pass by
-// itself.
-func (c *Client) fault(a *attempt, model string, err error) (fault error, passes bool) {
+// cure is what helps against a fault.
+type cure int
+
+const (
+	none    cure = iota // nothing that the client can do
+	again               // asking again
+	arrives             // asking again for a while: what was asked for is not there yet
+)
+
+// fault words what went wrong with an attempt, and tells what helps.
+func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
 	where := c.server.BaseURL
 	said := complaint(err)
 	words := line(c.server.clean(said.text))
@@ -31,32 +39,48 @@ func (c *Client) fault(a *attempt, model string, err error) (fault error, passes
 	switch {
 	case errors.Is(err, errRedirect):
 		words = ""
-		return told("sends on to %q, where the key is not taken; set base_url to the server's own address", line(c.server.clean(a.location))), false
+		return told("sends on to %q, where the key is not taken; set base_url to the server's own address", line(c.server.clean(a.location))), none
 	case !a.sent:
-		return told("cannot be asked: %s", line(c.server.clean(err.Error()))), false
+		return told("cannot be asked: %s", line(c.server.clean(err.Error()))), none
 	case a.status == 0:
-		return told("did not answer: %s", line(c.server.clean(bare(err).Error()))), !hopeless(err)
+		return told("did not answer: %s", line(c.server.clean(bare(err).Error()))), curable(!hopeless(err))
 	case a.status < 300:
 		return c.garbled(a, err)
 	case a.status == http.StatusUnauthorized && c.server.Key == "":
-		return told("needs a key; set the environment variable %s", c.server.KeyEnv), false
+		return told("needs a key; set the environment variable %s", c.server.KeyEnv), none
 	case a.status == http.StatusUnauthorized:
-		return told("refused the key in the environment variable %s", c.server.KeyEnv), false
+		return told("refused the key in the environment variable %s", c.server.KeyEnv), none
 	case a.status == http.StatusPaymentRequired || said.broke():
-		return told("the account behind %s has no credit left; go on when it has", c.server.KeyEnv), false
+		return told("the account behind %s has no credit left; go on when it has", c.server.KeyEnv), none
 	case a.status == http.StatusForbidden:
-		return told("does not let the key in %s use the model %q", c.server.KeyEnv, model), false
+		return told("does not let the key in %s use the model %q", c.server.KeyEnv, q.model), none
+	case a.status == http.StatusNotFound && q.young:
+		return told("does not know the model %q yet", q.model), arrives
 	case a.status == http.StatusNotFound:
-		return told("knows no model %q, or base_url is not where its API begins (it often ends in /v1)", model), false
-	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooManyRequests, a.status == http.StatusTooEarly:
-		return told("asks for patience"), a.header.Get("X-Should-Retry") != "false"
+		return told("knows no model %q, or base_url is not where its API begins (it often ends in /v1)", q.model), none
+	case a.status == http.StatusServiceUnavailable && said.loading():
+		return told("is loading its model"), arrives
+	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooManyRequests, a.status == http.StatusTooEarly, a.status == http.StatusConflict:
+		return told("asks for patience"), curable(a.header.Get("X-Should-Retry") != "false")
 	case a.status >= 500 && a.status != http.StatusNotImplemented:
-		return told("has a fault of its own"), a.header.Get("X-Should-Retry") != "false"
+		return told("has a fault of its own"), curable(a.header.Get("X-Should-Retry") != "false")
 	}
 	if finish := said.finish(a.status); finish != "" {
-		return &declined{finish, told("cannot take this request")}, false
+		return &declined{finish, told("cannot take this request")}, none
 	}
-	return told("refused the request for the model %q", model), false
+	refusal := told("refused the request for the model %q", q.model)
+	switch a.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		refusal = &declined{"", refusal}
+	}
+	return refusal, curable(a.header.Get("X-Should-Retry") == "true")
+}
+
+func curable(yes bool) cure {
+	if yes {
+		return again
+	}
+	return none
 }
 
 // bare is an error without the address, which is told already.
@@ -69,17 +93,17 @@ func bare(err error) error {
 }
 
 // garbled is an answer of status 200 that is none.
-func (c *Client) garbled(a *attempt, err error) (error, bool) {
+func (c *Client) garbled(a *attempt, err error) (error, cure) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return fmt.Errorf("%s: sent an answer of more than %d MiB", c.server.BaseURL, maxBody>>20), false
+		return fmt.Errorf("%s: sent an answer of more than %d MiB", c.server.BaseURL, large.Limit>>20), none
 	case strings.HasPrefix(a.header.Get("Content-Type"), "text/html"):
-		return fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL), false
+		return fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL), none
 	case errors.Is(err, errVectors):
-		return fmt.Errorf("%s: did not give one vector of one length for each text", c.server.BaseURL), false
+		return fmt.Errorf("%s: did not give one vector of one length for each text", c.server.BaseURL), none
 	}
-	return fmt.Errorf("%s: sent an answer that cannot be read: %s", c.server.BaseURL, line(c.server.clean(err.Error()))), true
+	return fmt.Errorf("%s: sent an answer that cannot be read: %s", c.server.BaseURL, line(c.server.clean(err.Error()))), again
 }
 
 // hopeless tells faults of a connection that stay: a certificate that is not
@@ -118,6 +142,9 @@ func (s said) broke() bool {
 	}
 	return false
 }
+
+// loading tells a server that is not ready yet.
+func (s said) loading() bool { return strings.Contains(strings.ToLower(s.text), "loading") }
 
 // finish is what to tell of a text that a server will not take, "" where the
 // fault is in the request and not in its text.

@@ -2,6 +2,8 @@ package openai
 
 import (
 	"context"
+	"math"
+	"net/http"
 	"sync"
 	"time"
 
@@ -25,45 +27,148 @@ var wallClock = clock{time.Now, func(ctx context.Context, d time.Duration) error
 	}
 }}
 
-// gate lets requests through to one server, as many a minute as it takes.
+// gate lets requests through to one server, as many a minute and at once as it
+// takes. Whoever wants in stands in line, and only the head of the line holds a
+// reservation: a gate that shuts holds everybody else's place, and when it opens
+// they do not all rush in.
 type gate struct {
 	clock
+	line  chan struct{} // held by the head
+	freed chan struct{} // that a request has left
+
 	mu               sync.Mutex
+	busy, most       int // requests on their way, and their bound; 0 for none
+	pace             pace
 	requests, tokens *rate.Limiter // nil: no bound
 	owed             float64       // tokens that were used beyond what was reserved
 	shut             time.Time     // until when nobody passes
 	told             map[string]bool
 }
 
+func newGate(c clock) *gate {
+	return &gate{clock: c, line: make(chan struct{}, 1), freed: make(chan struct{}, 1), pace: pace{share: 1}}
+}
+
 // limit lowers the bounds; 0 leaves them.
-func (g *gate) limit(requests, tokens float64) {
+func (g *gate) limit(s Server) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.requests = lower(g.requests, requests)
-	g.tokens = lower(g.tokens, tokens)
+	g.pace.requests.ours = lower(g.pace.requests.ours, s.Requests)
+	g.pace.tokens.ours = lower(g.pace.tokens.ours, s.Tokens)
+	g.most = int(lower(float64(g.most), float64(s.InFlight)))
+	g.keepPace(g.opens(g.now()))
 }
 
-// lower gives the stricter of two limits. Servers count by the second, so a
-// second's worth may pass at once and no more.
-func lower(l *rate.Limiter, perMinute float64) *rate.Limiter {
-	if perMinute == 0 || l != nil && float64(l.Limit()) <= perMinute/60 {
-		return l
+// opens is when the next request may pass as far as the gate is shut. Limiters
+// go by it alone: a time that went back would count twice.
+func (g *gate) opens(now time.Time) time.Time {
+	if g.shut.After(now) {
+		return g.shut
 	}
-	return rate.NewLimiter(rate.Limit(perMinute/60), max(1, int(perMinute/60)))
+	return now
 }
 
-// enter waits for the turn of a request of so many tokens.
+// lower gives the lower of two bounds, of which 0 is none.
+func lower(a, b float64) float64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// keepPace sets the limiters to the present pace.
+func (g *gate) keepPace(now time.Time) {
+	// So many requests pass at once that timers need not be exact. In every
+	// minute they and what flows in are the bound together.
+	burst := func(perMinute float64) float64 { return max(1, math.Floor(perMinute/60/20)) }
+	g.requests = limiter(g.requests, now, g.pace.ofRequests(), burst)
+	// Servers count tokens by the second at times.
+	g.tokens = limiter(g.tokens, now, g.pace.of(g.pace.tokens), func(perMinute float64) float64 { return max(1, math.Floor(perMinute/60)) })
+}
+
+func limiter(l *rate.Limiter, now time.Time, perMinute float64, burst func(float64) float64) *rate.Limiter {
+	if perMinute == 0 {
+		return nil
+	}
+	b := burst(perMinute)
+	flow := rate.Limit((perMinute - b + 1) / 60)
+	if l == nil {
+		return rate.NewLimiter(flow, int(b))
+	}
+	l.SetLimitAt(now, flow)
+	l.SetBurstAt(now, int(b))
+	return l
+}
+
+// enter waits for the turn of a request of so many tokens, which then must leave.
 func (g *gate) enter(ctx context.Context, tokens int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for wait := g.reserve(tokens); ; wait = g.closed() {
-		if wait <= 0 {
-			return nil
+	select {
+	case g.line <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-g.line }()
+	for g.full() {
+		select {
+		case <-g.freed:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		if err := g.sleep(ctx, wait); err != nil {
+	}
+	for {
+		if err := g.pass(ctx, tokens); err != nil {
 			return err
 		}
+		g.mu.Lock()
+		if !g.shut.After(g.now()) {
+			g.busy++
+			g.pace.count(g.now())
+			g.mu.Unlock()
+			return nil
+		}
+		g.mu.Unlock()
+		g.giveBack(tokens) // it was shut meanwhile, so the reservation is worth nothing
+	}
+}
+
+func (g *gate) full() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.most > 0 && g.busy >= g.most
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	g.busy--
+	g.mu.Unlock()
+	select {
+	case g.freed <- struct{}{}:
+	default:
+	}
+}
+
+// pass waits until a request may go by the limits.
+func (g *gate) pass(ctx context.Context, tokens int) error {
+	wait := g.reserve(tokens)
+	if wait <= 0 {
+		return nil
+	}
+	err := g.sleep(ctx, wait)
+	if err != nil {
+		g.giveBack(tokens)
+	}
+	return err
+}
+
+// giveBack returns what was reserved and not used.
+func (g *gate) giveBack(tokens int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.tokens != nil {
+		g.owed -= float64(tokens)
 	}
 }
 
@@ -71,9 +176,13 @@ func (g *gate) reserve(tokens int) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
-	wait := g.shut.Sub(now)
+	at := g.opens(now)
+	if g.pace.recover(at) {
+		g.keepPace(at)
+	}
+	wait := at.Sub(now)
 	if g.requests != nil {
-		wait = max(wait, g.requests.ReserveN(now, 1).DelayFrom(now))
+		wait = max(wait, g.requests.ReserveN(at, 1).DelayFrom(now))
 	}
 	if g.tokens == nil {
 		return wait
@@ -83,16 +192,31 @@ func (g *gate) reserve(tokens int) time.Duration {
 	need := tokens + int(g.owed)
 	g.owed = min(0, float64(need))
 	for burst := g.tokens.Burst(); need > 0; need -= burst {
-		wait = max(wait, g.tokens.ReserveN(now, min(need, burst)).DelayFrom(now))
+		wait = max(wait, g.tokens.ReserveN(at, min(need, burst)).DelayFrom(now))
 	}
 	return wait
 }
 
-// closed is how long the gate is shut.
-func (g *gate) closed() time.Duration {
+// heard takes up what the header of an answer tells of the server's limits.
+func (g *gate) heard(h http.Header) {
+	requests, tokens := limitOf(h, "requests"), limitOf(h, "tokens")
+	if requests == 0 && tokens == 0 {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.shut.Sub(g.now())
+	if g.pace.told(requests, tokens) {
+		g.keepPace(g.opens(g.now()))
+	}
+}
+
+// tooMany slows down after a refusal of what was sent at a time.
+func (g *gate) tooMany(sent time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := g.now(); g.pace.halve(sent, now) {
+		g.keepPace(g.opens(now))
+	}
 }
 
 // shutFor holds everybody back.

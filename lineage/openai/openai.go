@@ -43,6 +43,10 @@ type Server struct {
 	KeyEnv   string  // the variable that Key was read from
 	Requests float64 // most a minute; 0 for no bound
 	Tokens   float64 // most a minute; 0 for no bound
+	InFlight int     // most at once; 0 for no bound
+
+	APIVersion            string // of Azure's classic dialect; "" elsewhere
+	Organization, Project string // that pays, where a key has several
 }
 
 // Request asks for one completion. Draw numbers repeats of a question and is
@@ -87,6 +91,7 @@ type Client struct {
 	api     *api.Client
 	gate    *gate
 	servers *Servers
+	log     func(format string, args ...any) // nil for silence
 }
 
 // Open gives a client of a server; name says in messages who asks. Nothing is
@@ -107,8 +112,14 @@ func (s *Servers) Open(name string, server Server) (*Client, error) {
 		}
 	}
 	config := api.DefaultConfig(server.Key)
+	if server.APIVersion != "" {
+		config = api.DefaultAzureConfig(server.Key, server.BaseURL)
+		config.APIVersion = server.APIVersion
+		config.AzureModelMapperFunc = func(model string) string { return model } // its own takes the colons out of ft: names
+	}
 	config.BaseURL, config.HTTPClient = server.BaseURL, s.wire
-	return &Client{name, address, server, api.NewClientWithConfig(config), s.gate(server), s}, nil
+	config.EmptyMessagesLimit = math.MaxInt32 // comments that keep a stream alive; the bound of a body holds for them too
+	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s, log: s.Log}, nil
 }
 
 func (s *Servers) start() {
@@ -135,9 +146,9 @@ func (s *Servers) gate(server Server) *gate {
 	defer s.mu.Unlock()
 	key := [2]string{server.BaseURL, server.Key}
 	if s.gates[key] == nil {
-		s.gates[key] = &gate{clock: s.clock}
+		s.gates[key] = newGate(s.clock)
 	}
-	s.gates[key].limit(server.Requests, server.Tokens)
+	s.gates[key].limit(server)
 	return s.gates[key]
 }
 
@@ -175,24 +186,28 @@ func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
 	if math.IsNaN(r.Temperature) || math.IsInf(r.Temperature, 0) {
 		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)
 	}
-	request := api.ChatCompletionRequest{Model: r.Model, Seed: &r.Draw}
-	size := 0
+	seed := int64(r.Draw)
+	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed}
 	for i, m := range r.Messages {
 		if m.Content == "" {
 			return Reply{}, fmt.Errorf("message %d of the request is empty, which servers refuse", i+1)
 		}
-		size += len(m.Content)
-		request.Messages = append(request.Messages, api.ChatCompletionMessage{Role: m.Role, Content: m.Content})
 	}
+	request.bound(c.maxTokens(), r.MaxTokens)
 	if r.Schema != nil {
-		request.ResponseFormat = &api.ChatCompletionResponseFormat{
+		request.Format = api.ChatCompletionResponseFormat{
 			Type:       api.ChatCompletionResponseFormatTypeJSONSchema,
 			JSONSchema: &api.ChatCompletionResponseFormatJSONSchema{Name: "answer", Schema: json.RawMessage(r.Schema), Strict: true},
 		}
 	}
+	data, err := request.encode()
+	if err != nil {
+		return Reply{}, err
+	}
 	var reply Reply
-	err := c.ask(ctx, question{model: r.Model, tokens: guess(size) + r.MaxTokens, extra: c.extra(r)}, func(ctx context.Context) (int, error) {
-		answer, err := c.api.CreateChatCompletion(ctx, request)
+	q := question{model: r.Model, tokens: guess(sizeOf(r.Messages)) + r.MaxTokens, body: data}
+	err = c.ask(ctx, q, func(ctx context.Context) (int, error) {
+		answer, err := c.api.CreateChatCompletion(ctx, api.ChatCompletionRequest{Model: r.Model})
 		if err != nil {
 			return 0, err
 		}
@@ -202,24 +217,19 @@ func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
 		reply = c.reply(answer)
 		return answer.Usage.TotalTokens, nil
 	})
-	if d, ok := err.(*declined); ok {
+	if d, ok := err.(*declined); ok && d.finish != "" {
 		return Reply{Model: r.Model, Finish: d.finish}, nil
 	}
 	return reply, err
 }
 
-// extra is what the API package would leave out or refuse by the model's name:
-// it drops a temperature of 0, which servers then take for 1.
-func (c *Client) extra(r Request) []byte {
-	out := fmt.Appendf(nil, `"temperature":%v,`, r.Temperature)
-	if r.MaxTokens > 0 {
-		key := "max_tokens" // which OpenAI's own newer models refuse, and others know alone
-		if host := c.address.Hostname(); host == "api.openai.com" || strings.HasSuffix(host, ".azure.com") {
-			key = "max_completion_tokens"
-		}
-		out = fmt.Appendf(out, `"%s":%d,`, key, r.MaxTokens)
+// maxTokens is how the server names the bound of an answer: by a name that
+// OpenAI's own newer models refuse, and others know alone.
+func (c *Client) maxTokens() string {
+	if host := c.address.Hostname(); host == "api.openai.com" || strings.HasSuffix(host, ".azure.com") {
+		return "max_completion_tokens"
 	}
-	return out
+	return "max_tokens"
 }
 
 func (c *Client) reply(answer api.ChatCompletionResponse) Reply {
@@ -233,10 +243,6 @@ func (c *Client) reply(answer api.ChatCompletionResponse) Reply {
 	}
 	return r
 }
-
-// guess is the number of tokens of a text of so many bytes, before a server
-// has counted them.
-func guess(bytes int) int { return int(math.Ceil(float64(bytes) / 3.5)) }
 
 // Embed gives one vector a text, all of one length and finite.
 func (c *Client) Embed(ctx context.Context, model string, texts []string) ([][]float32, error) {

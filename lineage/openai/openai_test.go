@@ -146,7 +146,7 @@ func TestKeyIsNeverSeenAgain(t *testing.T) {
 		return status != 200
 	}
 	c := client(t, s, new(leap), Server{Key: canary})
-	c.servers.Log = func(format string, args ...any) { hear(fmt.Sprintf(format, args...)) }
+	c.log = func(format string, args ...any) { hear(fmt.Sprintf(format, args...)) }
 	hear(c)
 	hear(c.server)
 	for range 3 * len(statuses) {

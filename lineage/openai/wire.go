@@ -2,15 +2,20 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
+	"time"
 )
 
-// attempt is one request on its way: what is added to its body, and what came
-// back, which the API package keeps to itself.
+// attempt is one request on its way: the body that is sent in place of the API
+// package's own, and what came back, which that package keeps to itself.
 type attempt struct {
-	extra    []byte // members of the body's JSON object, each followed by a comma
+	server   Server
+	body     []byte // nil leaves the API package's
+	bound    int64  // most bytes of an answer; 0 for maxBody
+	at       time.Time
 	sent     bool
 	status   int
 	header   http.Header
@@ -32,11 +37,19 @@ const maxBody = 64 << 20
 // Do implements api.HTTPDoer.
 func (w wire) Do(req *http.Request) (*http.Response, error) {
 	a := req.Context().Value(attemptKey{}).(*attempt)
-	if err := a.complete(req); err != nil {
-		return nil, err
+	if a.body != nil {
+		req.ContentLength = int64(len(a.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.body)), nil }
+		req.Body, _ = req.GetBody()
 	}
 	a.sent = true
 	req.Header.Set("User-Agent", "heirloom")
+	if s := a.server; s.Organization != "" {
+		req.Header.Set("OpenAI-Organization", s.Organization)
+	}
+	if s := a.server; s.Project != "" {
+		req.Header.Set("OpenAI-Project", s.Project)
+	}
 	resp, err := w.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -47,23 +60,6 @@ func (w wire) Do(req *http.Request) (*http.Response, error) {
 		a.location = resp.Header.Get("Location")
 		return nil, errRedirect
 	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
+	resp.Body = http.MaxBytesReader(nil, resp.Body, cmp.Or(a.bound, maxBody))
 	return resp, nil
-}
-
-// complete puts the extra members at the front of the body.
-func (a *attempt) complete(req *http.Request) error {
-	if len(a.extra) == 0 {
-		return nil
-	}
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return err
-	}
-	whole := make([]byte, 0, len(a.extra)+len(body))
-	whole = append(append(append(whole, '{'), a.extra...), body[1:]...)
-	req.ContentLength = int64(len(whole))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
-	req.Body, err = req.GetBody()
-	return err
 }

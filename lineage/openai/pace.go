@@ -1,0 +1,89 @@
+package openai
+
+import "time"
+
+// bound is how many requests or tokens a minute are allowed, 0 for no bound.
+type bound struct{ ours, theirs float64 }
+
+// ofServer is the part of a server's own limit that is used: what others use of
+// the same account, and clocks, are not known to us.
+const ofServer = 0.9
+
+func (b bound) least() float64 { return lower(b.ours, ofServer*b.theirs) }
+
+// pace is the share of the bounds that a server bears: halved when it says "too
+// many", and grown by a twentieth of the whole in each minute after that
+// (additive increase, multiplicative decrease: Chiu and Jain, 1989).
+type pace struct {
+	requests, tokens bound
+	share            float64
+	learned          float64   // requests a minute that were too many, where no bound of them is known
+	cut, grown       time.Time // when it was last halved and grown
+
+	passed int // since the time from
+	from   time.Time
+}
+
+const (
+	growth     = 0.05    // a minute
+	leastShare = 1. / 64 // of a bound that is known
+	leastPace  = 60      // requests a minute where none is known: pauses do the rest
+)
+
+// of is the present pace under a bound, in its unit a minute.
+func (p *pace) of(b bound) float64 { return min(1, p.share) * b.least() }
+
+// ofRequests is the present pace of requests.
+func (p *pace) ofRequests() float64 {
+	if p.requests.least() == 0 && p.learned > 0 {
+		return max(leastPace, p.share*p.learned)
+	}
+	return p.of(p.requests)
+}
+
+// count notes a request that passed.
+func (p *pace) count(now time.Time) {
+	if p.passed == 0 || now.Sub(p.from) > time.Minute {
+		p.passed, p.from = 0, now
+	}
+	p.passed++
+}
+
+// told takes up a server's limits, and tells whether they are news.
+func (p *pace) told(requests, tokens float64) bool {
+	before := *p
+	if requests > 0 {
+		p.requests.theirs = requests
+	}
+	if tokens > 0 {
+		p.tokens.theirs = tokens
+	}
+	return *p != before
+}
+
+// halve slows down, but for a request that was sent before the last time: it
+// only says the same again.
+func (p *pace) halve(sent, now time.Time) bool {
+	if !sent.After(p.cut) {
+		return false
+	}
+	if p.requests.least() == 0 && p.learned == 0 {
+		p.learned, p.share = float64(p.passed)/max(time.Second, now.Sub(p.from)).Minutes(), 1
+	}
+	p.share, p.cut, p.grown = max(leastShare, p.share/2), now, now
+	return true
+}
+
+// recover grows the pace for the time that passed, and tells whether it did.
+func (p *pace) recover(now time.Time) bool {
+	full := p.share >= 1 && p.learned == 0
+	since := now.Sub(p.grown)
+	if full || since <= 0 {
+		return false
+	}
+	p.share, p.grown = p.share+growth*since.Minutes(), now
+	if p.learned == 0 {
+		p.share = min(1, p.share)
+	}
+	return true
+}
