@@ -42,9 +42,12 @@ type Backend struct {
 	servers  *openai.Servers
 	host     host
 
-	mu      sync.Mutex
-	applied map[string]bool // digests of models that were held against their base
+	reading sync.Mutex
 	whole   map[string]bool // digests of artifacts whose files were read
+
+	serving sync.Mutex
+	loaded  map[string]bool // names that this process had the server load
+	applied map[string]bool // models that were held against their base, by start of the server and name
 }
 
 // New gives a backend, or every fault of its configuration.
@@ -52,7 +55,7 @@ func New(c Config) (*Backend, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
-	b := &Backend{config: c, training: make(chan struct{}, c.Train.Parallel), applied: map[string]bool{}, whole: map[string]bool{}}
+	b := &Backend{config: c, training: make(chan struct{}, c.Train.Parallel), whole: map[string]bool{}, loaded: map[string]bool{}, applied: map[string]bool{}}
 	b.host.backend = b
 	return b, nil
 }
@@ -123,8 +126,8 @@ func (b *Backend) Open(ctx context.Context, artifact lineage.Artifact) (lineage.
 
 // verify reads the files of an artifact once and compares their digest.
 func (b *Backend) verify(a *Artifact) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	if a.Kind == Remote || b.whole[a.Digest] {
 		return nil
 	}

@@ -136,7 +136,7 @@ func (c Config) check() error {
 // checkCommands renders every command once with made-up values, so that a
 // misspelt variable is found before anything is trained.
 func (c Config) checkCommands() (faults []error) {
-	commands := map[string][]string{"train.cmd": c.Train.Command}
+	commands := map[string][]string{}
 	if len(c.Train.Command) == 0 {
 		faults = append(faults, errors.New("train.cmd: is not given; write cmd: [python3, \"{{.Dir}}/train_sft.py\"]"))
 	}
@@ -146,7 +146,7 @@ func (c Config) checkCommands() (faults []error) {
 	if c.Serve.Kind != Hook && len(c.Serve.Load) > 0 {
 		faults = append(faults, fmt.Errorf("serve.load: is for kind command, and this is kind %s", c.Serve.Kind))
 	}
-	for what, argv := range map[string][]string{"train.cancel": c.Train.Cancel, "serve.cmd": c.Serve.Command, "serve.load": c.Serve.Load} {
+	for what, argv := range map[string][]string{"train.cmd": c.Train.Command, "train.cancel": c.Train.Cancel, "serve.cmd": c.Serve.Command, "serve.load": c.Serve.Load} {
 		if len(argv) > 0 {
 			commands[what] = argv
 		}

@@ -94,33 +94,22 @@ const (
 	longestProbe = 2000 // bytes
 )
 
-// writeRows writes the corpus to a folder and gives its digest. A file that is
-// there already is written again: what is trained on is what the job says.
-func writeRows(dir, format string, job lineage.Job) (f trainingFile, err error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return f, err
-	}
-	f.path = filepath.Join(dir, "train.jsonl")
-	part, err := os.CreateTemp(dir, "train-*.part")
-	if err != nil {
-		return f, err
-	}
-	defer os.Remove(part.Name())
-	defer part.Close()
+// encodeRows writes the corpus as rows.
+func encodeRows(to io.Writer, format string, job lineage.Job) (f trainingFile, err error) {
 	hash := sha256.New()
-	out := bufio.NewWriter(io.MultiWriter(part, hash))
+	out := bufio.NewWriter(io.MultiWriter(to, hash))
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for ex, err := range job.Examples {
+		var r row
+		if err == nil {
+			r, err = rowOf(format, ex)
+		}
+		if err == nil {
+			err = enc.Encode(r)
+		}
 		if err != nil {
 			return f, fmt.Errorf("example %d: %w", f.rows+1, err)
-		}
-		r, err := rowOf(format, ex)
-		if err != nil {
-			return f, fmt.Errorf("example %d: %w", f.rows+1, err)
-		}
-		if err := enc.Encode(r); err != nil {
-			return f, err
 		}
 		f.rows++
 		f.probe(ex.Messages)
@@ -128,8 +117,28 @@ func writeRows(dir, format string, job lineage.Job) (f trainingFile, err error) 
 	if f.rows == 0 {
 		return f, errors.New("there are no examples to train on: the corpus is empty")
 	}
+	err = out.Flush()
 	f.digest = hex.EncodeToString(hash.Sum(nil))
-	if err := errors.Join(out.Flush(), part.Sync(), part.Chmod(0o644), part.Close()); err != nil {
+	return f, err
+}
+
+// writeRows writes the corpus into a folder. A file that is there already is
+// written again: what is trained on is what the job says.
+func writeRows(dir, format string, job lineage.Job) (f trainingFile, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return f, err
+	}
+	part, err := os.CreateTemp(dir, "train-*.part")
+	if err != nil {
+		return f, err
+	}
+	defer os.Remove(part.Name())
+	defer part.Close()
+	if f, err = encodeRows(part, format, job); err != nil {
+		return f, err
+	}
+	f.path = filepath.Join(dir, "train.jsonl")
+	if err := errors.Join(part.Chmod(0o644), part.Sync(), part.Close()); err != nil {
 		return f, err
 	}
 	return f, os.Rename(part.Name(), f.path)

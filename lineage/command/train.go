@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,10 +47,10 @@ func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact,
 	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
-	if a, err := w.finished(); a != nil || err != nil {
-		return a, err
+	a, err := w.finished()
+	if a == nil && err == nil {
+		a, err = w.paid(ctx)
 	}
-	a, err := w.paid(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,15 @@ func (b *Backend) prepare(job lineage.Job) (*work, error) {
 	v.TeacherModel, v.TeacherPath, _ = b.told(teacher)
 	v.Node = string(job.Node)
 	if v.Node == "" { // outside of a run: what is asked names it
-		v.Node = "job-" + hashed(string(job.Learner), fmt.Sprint(job.Seed), v.ParentModel, fmt.Sprint(job.Count))[:16]
+		rows, err := encodeRows(io.Discard, v.Format, job)
+		if err != nil {
+			return nil, err
+		}
+		input, err := b.input(*v, rows.digest, parent, teacher)
+		if err != nil {
+			return nil, err
+		}
+		v.Node = "job-" + input[:16]
 	}
 	if !filepath.IsLocal(v.Node) || strings.ContainsAny(v.Node, `/\`) {
 		return nil, fmt.Errorf("the node %q cannot be the name of a folder", line(v.Node, 80))
@@ -154,7 +163,7 @@ func (b *Backend) input(v trainVariables, corpus string, parent, teacher *Artifa
 	program(v.Dir, argv)
 	for i, element := range b.config.Train.Command {
 		parts = append(parts, element)
-		if inside, err := filepath.Rel(v.Dir, argv[i]); err != nil || !filepath.IsAbs(argv[i]) || !filepath.IsLocal(inside) {
+		if !filepath.IsAbs(argv[i]) || !inFolder(v.Dir, argv[i]) || inFolder(b.world.Folder, argv[i]) {
 			continue
 		}
 		if info, err := os.Stat(argv[i]); err == nil && info.Mode().IsRegular() {
@@ -166,6 +175,11 @@ func (b *Backend) input(v trainVariables, corpus string, parent, teacher *Artifa
 		}
 	}
 	return hashed(parts...), nil
+}
+
+func inFolder(dir, path string) bool {
+	inside, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(inside)
 }
 
 // hashed is the SHA-256 of some texts, the length of each included.

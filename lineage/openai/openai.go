@@ -58,6 +58,7 @@ type Request struct {
 	MaxTokens   int    // 0 for the server's own bound
 	Schema      []byte // JSON Schema of the answer; nil for free text
 	Draw        int
+	Extras      map[string]any // further members of the body, as servers of open weights know them
 }
 
 // Reply is an answer. Finish is "stop", or tells what is wrong with it: "length"
@@ -187,7 +188,7 @@ func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
 		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)
 	}
 	seed := int64(r.Draw)
-	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed}
+	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed, extras: r.Extras}
 	for i, m := range r.Messages {
 		if m.Content == "" {
 			return Reply{}, fmt.Errorf("message %d of the request is empty, which servers refuse", i+1)
