@@ -156,10 +156,10 @@ func (m *model) complete(ctx context.Context, l *lease, r lineage.Request) (line
 		extras = map[string]any{}
 	}
 	maps.Copy(extras, l.extras)
-	reply, err := l.client.Chat(ctx, openai.Request{
+	reply, err := l.client.ChatWith(ctx, openai.Request{
 		Model: l.model, Messages: r.Messages, Temperature: r.Temperature, MaxTokens: r.MaxTokens,
-		Draw: int(r.Seed >> 33), Extras: extras,
-	})
+		Draw: int(r.Seed >> 33),
+	}, extras)
 	if err != nil {
 		return lineage.Completion{}, fmt.Errorf("command: %w", err)
 	}

@@ -58,7 +58,6 @@ type Request struct {
 	MaxTokens   int    // 0 for the server's own bound
 	Schema      []byte // JSON Schema of the answer; nil for free text
 	Draw        int
-	Extras      map[string]any // further members of the body, as servers of open weights know them
 }
 
 // Reply is an answer. Finish is "stop", or tells what is wrong with it: "length"
@@ -184,11 +183,17 @@ func (c *Client) Address() string { return c.server.BaseURL }
 // Chat asks for one completion. A question that is on its way when ctx ends is
 // still answered, if that takes no longer than Servers.Grace.
 func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
+	return c.ChatWith(ctx, r, nil)
+}
+
+// ChatWith is Chat with further members of the request's body, as servers of open
+// weights know them.
+func (c *Client) ChatWith(ctx context.Context, r Request, extras map[string]any) (Reply, error) {
 	if math.IsNaN(r.Temperature) || math.IsInf(r.Temperature, 0) {
 		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)
 	}
 	seed := int64(r.Draw)
-	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed, extras: r.Extras}
+	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed, extras: extras}
 	for i, m := range r.Messages {
 		if m.Content == "" {
 			return Reply{}, fmt.Errorf("message %d of the request is empty, which servers refuse", i+1)
