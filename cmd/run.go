@@ -56,7 +56,7 @@ func (p *program) runAction(c *cli.Context) error {
 	defer ledger.Close()
 	tune()
 	show := p.progress(c)
-	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: workers, Report: show.event}
+	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: workers, Cores: runtime.NumCPU(), Report: show.event}
 	started := time.Now()
 	err = runner.Run(c.Context)
 	show.end()

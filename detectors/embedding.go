@@ -277,6 +277,9 @@ func (d *embedding) near(v []float32, examples [][]float32) (cosine float64, nea
 // Identity implements Identified.
 func (d *embedding) Identity() string { return oneLine(d.Model, 80) }
 
+// Asks implements Asking.
+func (d *embedding) Asks() (address, model string) { return addressOf(d.server, d.Server), d.Model }
+
 // Digest covers the examples and the server's address.
 func (d *embedding) Digest() string {
 	parts := []string{addressOf(d.server, d.Server), fmt.Sprint(len(d.examples[0]))}

@@ -27,6 +27,12 @@ type Endpoint interface {
 // not told by their settings alone.
 type Addressed interface{ Address() string }
 
+// Asking is met by detectors that ask one model of one server, so that what it
+// costs can be looked up.
+type Asking interface {
+	Asks() (address, model string)
+}
+
 // ChatRequest asks for one completion.
 type ChatRequest struct {
 	Model       string

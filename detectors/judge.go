@@ -192,6 +192,9 @@ func (d *judge) Identity() string {
 	return fmt.Sprintf("%s, prompt %s", oneLine(d.Model, 80), d.prompt.digest()[:8])
 }
 
+// Asks implements Asking.
+func (d *judge) Asks() (address, model string) { return addressOf(d.server, d.Server), d.Model }
+
 // Digest covers the rubric, the prompt around it and the server's address.
 func (d *judge) Digest() string { return digestOf(d.prompt.digest(), addressOf(d.server, d.Server)) }
 

@@ -104,8 +104,9 @@ func ArtifactKey(id ID) Key      { return Key("artifact/" + id) }
 func PromptsKey(dg string) Key   { return Key("prompts/" + dg) }
 func StudyKey(digest string) Key { return Key("study/" + digest) }
 
-// BlockedKey names what a provider said when it refused a node.
-func BlockedKey(id ID) Key { return Key("blocked/" + id) }
+// BlockedKey names what a provider said when it refused a node: attempt 0 is the
+// corpus as it was drawn, 1 what its moderation left of it.
+func BlockedKey(id ID, attempt int) Key { return Key("blocked/"+id+"/") + chunkName(attempt) }
 
 // ScreenedKey names the corpus of a node as a provider's moderation left it.
 func ScreenedKey(id ID) Key { return Key("screened/" + id) }
@@ -117,7 +118,9 @@ func CompletionKey(part string, id ID, index, turn int) Key {
 }
 
 // CompletionPrefix is what the keys of a node's answers begin with.
-func CompletionPrefix(part string, id ID) Key { return Key("completion/" + string(id) + "/" + part + "/") }
+func CompletionPrefix(part string, id ID) Key {
+	return Key("completion/" + string(id) + "/" + part + "/")
+}
 
 // LeaseKey names the n-th amount that a run set aside to be spent, SettledKey
 // what of it was spent.

@@ -240,7 +240,7 @@ func (c *counting) Embed(context.Context, string, []string) ([][]float32, error)
 func TestWhoeverWaitsForACancelledQuestionAsksItself(t *testing.T) {
 	begun := make(chan struct{})
 	c := &counting{first: func(ctx context.Context) error { close(begun); <-ctx.Done(); return ctx.Err() }}
-	e := remembered{c, "here", newAnswers()}
+	e := remembered{c, "here", newResources("", Means{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -263,7 +263,7 @@ func TestWhoeverWaitsForACancelledQuestionAsksItself(t *testing.T) {
 
 func TestFailureIsNotRemembered(t *testing.T) {
 	c := &counting{first: func(context.Context) error { return errStopped }}
-	e := remembered{c, "here", newAnswers()}
+	e := remembered{c, "here", newResources("", Means{})}
 	r := detectors.ChatRequest{Model: "m"}
 	if _, err := e.Chat(t.Context(), r); !errors.Is(err, errStopped) {
 		t.Error(err)
@@ -275,7 +275,7 @@ func TestFailureIsNotRemembered(t *testing.T) {
 	}
 	// What was answered before a run is recorded in it, and not asked again.
 	ledger := new(lineage.Memory)
-	e.answers.bind(ledger)
+	e.of.answers.bind(ledger)
 	if _, err := e.Chat(t.Context(), r); err != nil || c.asked.Load() != 2 {
 		t.Errorf("asked %d times: %v", c.asked.Load(), err)
 	}
@@ -302,11 +302,11 @@ func TestEveryPartOfAQuestionIsInItsKey(t *testing.T) {
 		"schema": func(r *detectors.ChatRequest, _ *remembered) { r.Schema = nil }, "draw": func(r *detectors.ChatRequest, _ *remembered) { r.Draw = 1 },
 	}
 	c := &counting{first: func(context.Context) error { return nil }}
-	answers := newAnswers()
+	of := newResources("", Means{})
 	for name, change := range changed {
 		before := c.asked.Load()
 		for _, change := range []func(*detectors.ChatRequest, *remembered){func(*detectors.ChatRequest, *remembered) {}, change} {
-			r, e := base, remembered{c, "here", answers}
+			r, e := base, remembered{c, "here", of}
 			change(&r, &e)
 			if _, err := e.Chat(t.Context(), r); err != nil {
 				t.Fatal(err)

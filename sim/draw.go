@@ -123,6 +123,14 @@ func (d *drawing) segment(seg segment) (pool, error) {
 // corpus reads what a node was trained on, with the things that it names.
 func (s *Study) corpus(ledger lineage.Ledger, j *job) ([]*strand, error) {
 	var rec lineage.Corpus
+	if j.OnBlocked == onBlockedDrop {
+		if ok, err := ledger.Load(lineage.ScreenedKey(j.id), &rec); err != nil || ok {
+			if err != nil {
+				return nil, err
+			}
+			return s.strands(j.id, rec)
+		}
+	}
 	if ok, err := ledger.Load(lineage.CorpusKey(j.id), &rec); err != nil || !ok {
 		return nil, missing(lineage.CorpusKey(j.id), err)
 	}

@@ -22,14 +22,14 @@ func (r *resources) endpoint(name string, s detectors.Server) (detectors.Endpoin
 	if a, ok := e.(detectors.Addressed); ok {
 		address = a.Address()
 	}
-	return remembered{e, address, r.answers}, nil
+	return remembered{e, address, r}, nil
 }
 
 // remembered is a server whose answers are remembered.
 type remembered struct {
 	server  detectors.Endpoint
 	address string
-	answers *answers
+	of      *resources
 }
 
 // request is everything that an answer may depend on. The key to the server is
@@ -65,9 +65,13 @@ func (e remembered) Chat(ctx context.Context, r detectors.ChatRequest) (detector
 	if err != nil {
 		return detectors.ChatReply{}, err
 	}
-	said, err := e.answers.give(ctx, []lineage.Key{key}, func([]int) ([]lineage.Raw, error) {
-		reply, err := e.server.Chat(ctx, r)
+	said, err := e.of.answers.give(ctx, []lineage.Key{key}, func([]int) ([]lineage.Raw, error) {
+		settle, err := e.reserve(r)
 		if err != nil {
+			return nil, err
+		}
+		reply, err := e.server.Chat(ctx, r)
+		if err := settle(reply.PromptTokens, reply.CompletionTokens, err); err != nil {
 			return nil, err
 		}
 		data, err := json.Marshal(answer(reply))
@@ -92,13 +96,17 @@ func (e remembered) Embed(ctx context.Context, model string, texts []string) ([]
 			return nil, err
 		}
 	}
-	said, err := e.answers.give(ctx, keys, func(missing []int) ([]lineage.Raw, error) {
+	said, err := e.of.answers.give(ctx, keys, func(missing []int) ([]lineage.Raw, error) {
 		ask := make([]string, len(missing))
 		for k, i := range missing {
 			ask[k] = texts[i]
 		}
-		vectors, err := e.server.Embed(ctx, model, ask)
+		settle, err := e.reserve(detectors.ChatRequest{Model: model, Messages: spoken(ask), MaxTokens: -1})
 		if err != nil {
+			return nil, err
+		}
+		vectors, err := e.server.Embed(ctx, model, ask)
+		if err := settle(0, 0, err); err != nil {
 			return nil, err
 		}
 		if len(vectors) != len(ask) {

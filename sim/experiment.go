@@ -179,6 +179,7 @@ type Line struct {
 	Publish    Asking          `yaml:"publish" doc:"what the world asks each generation; the answers are its outputs, and prevalence is measured on them"`
 	Probe      Asking          `yaml:"probe" doc:"how often each probe conversation is asked; penetrance is measured on the answers"`
 	HeldOut    string          `yaml:"held_out" doc:"source of text that no model is trained on, for the held-out loss"`
+	OnBlocked  string          `yaml:"on_blocked" doc:"what follows where a provider refuses to train a model: stop, skip (the model before it stands in) or drop (what its moderation flags is left out)"`
 }
 
 // Asking says which prompts are asked, how often and how answers are sampled.
@@ -262,7 +263,7 @@ func newExperiment() *Experiment {
 
 func newLine() *Line {
 	return &Line{
-		Base:    lineage.Scratch,
+		Base: lineage.Scratch, OnBlocked: onBlockedStop,
 		Publish: Asking{Temperature: 1},
 		Probe:   Asking{Temperature: 1, Draws: 4},
 	}

@@ -30,6 +30,9 @@ func (r *Runner) node(ctx context.Context, j *job) error {
 	}
 	m := &making{Runner: r, job: j}
 	if done {
+		if r.missed.note(&committed); !committed.Made() {
+			return nil
+		}
 		return m.scoreAgain(ctx)
 	}
 	for _, step := range []func(context.Context) error{m.assemble, m.train, m.publish, m.probe, m.commit} {
@@ -37,6 +40,7 @@ func (r *Runner) node(ctx context.Context, j *job) error {
 			return err
 		}
 	}
+	r.missed.note(&m.node)
 	return nil
 }
 
@@ -59,15 +63,26 @@ func (m *making) assemble(ctx context.Context) error {
 	if len(rec.Filters) != len(m.Filters) {
 		return fmt.Errorf("%s: tells of %d filters and the corpus has %d; it was begun by another version of this program, so start in a new folder", lineage.CorpusKey(m.id), len(rec.Filters), len(m.Filters))
 	}
-	m.node = lineage.Node{
-		ID: m.id, Line: m.Line, Replicate: m.replicate, Generation: m.Generation,
-		Backend: m.Backend, Learner: m.Learner, Base: m.Base, BaseNode: m.from,
-		Documents: rec.Corpus.Len(), Filters: rec.Filters, Outputs: m.Publish.Count, Probes: m.Probe.Count,
-		Prompts: m.Publish.Prompts, Questions: m.Probe.Prompts,
-	}
-	m.node.Parents, m.node.Supplies = provenance(rec.Corpus)
-	m.node.Recipe, err = json.Marshal(recipeRef{m.digest, m.replicate, m.nodes})
+	m.node, err = m.place()
+	m.node.Outputs, m.node.Probes = m.Publish.Count, m.Probe.Count
+	m.node.Prompts, m.node.Questions = m.Publish.Prompts, m.Probe.Prompts
+	m.made(rec)
 	return err
+}
+
+// place is the record of a node before anything is known of it but where it stands.
+func (j *job) place() (lineage.Node, error) {
+	recipe, err := json.Marshal(recipeRef{j.digest, j.replicate, j.nodes})
+	return lineage.Node{
+		ID: j.id, Line: j.Line, Replicate: j.replicate, Generation: j.Generation,
+		Backend: j.Backend, Learner: j.Learner, Base: j.Base, BaseNode: j.from, Recipe: recipe,
+	}, err
+}
+
+// made says in the node's record what it is trained on.
+func (m *making) made(rec lineage.Drawn) {
+	m.node.Documents, m.node.Filters = rec.Corpus.Len(), rec.Filters
+	m.node.Parents, m.node.Supplies = provenance(rec.Corpus)
 }
 
 // draw draws a corpus that is not recorded, and records it.
@@ -76,11 +91,17 @@ func (m *making) draw(ctx context.Context) ([]*strand, lineage.Drawn, error) {
 	if err != nil {
 		return nil, lineage.Drawn{}, err
 	}
-	rec := lineage.Drawn{Corpus: make(lineage.Corpus, len(drawn)), Filters: filters}
-	for i, s := range drawn {
-		rec.Corpus[i] = s.Strand
-	}
+	rec := lineage.Drawn{Corpus: edges(drawn), Filters: filters}
 	return drawn, rec, m.Ledger.Save(lineage.CorpusKey(m.id), rec)
+}
+
+// edges is a corpus as it is recorded.
+func edges(drawn []*strand) lineage.Corpus {
+	out := make(lineage.Corpus, len(drawn))
+	for i, s := range drawn {
+		out[i] = s.Strand
+	}
+	return out
 }
 
 // recipeRef is the recipe of a node: a shape, and what differs by replicate.
@@ -105,7 +126,7 @@ func provenance(c lineage.Corpus) (parents []lineage.Descent, supplies []lineage
 
 // train gives the node its model, where there is anything to ask of it.
 func (m *making) train(ctx context.Context) error {
-	art, err := m.artifact(ctx, m.job, m.corpus)
+	art, err := m.trained(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,7 +134,7 @@ func (m *making) train(ctx context.Context) error {
 		return nil
 	}
 	if m.model, err = m.backend.Open(ctx, art); err != nil {
-		return fmt.Errorf("open: %w", err)
+		return cell(fmt.Errorf("open: %w", err))
 	}
 	return nil
 }
@@ -121,7 +142,7 @@ func (m *making) train(ctx context.Context) error {
 // artifact gives the weights of a node: those in memory, those in the ledger,
 // or by training. Weights that a later node starts from are kept; others only
 // where training again is not free.
-func (r *Runner) artifact(ctx context.Context, j *job, drawn []*strand) (lineage.Artifact, error) {
+func (r *Runner) artifact(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
 	if a := r.kept.get(j.id); a != nil {
 		return a, nil
 	}
@@ -135,30 +156,35 @@ func (r *Runner) artifact(ctx context.Context, j *job, drawn []*strand) (lineage
 		if art, err = j.backend.Load(raw); err != nil {
 			return nil, fmt.Errorf("%s: %w", lineage.ArtifactKey(j.id), err)
 		}
-	} else if art, err = r.learn(ctx, j, drawn); err != nil {
+	} else if art, err = r.learn(ctx, j, name, drawn); err != nil {
 		return nil, err
 	}
-	_, free := j.backend.(lineage.Retrainable)
-	if !stored && (j.needed || !free) {
+	return art, r.keep(j, art, stored)
+}
+
+// keep stores the weights of a node where they are needed or were not free.
+func (r *Runner) keep(j *job, art lineage.Artifact, stored bool) error {
+	if !stored && (j.needed || j.paid()) {
 		data, err := art.MarshalBinary()
 		if err != nil {
-			return nil, fmt.Errorf("weights: %w", err)
+			return fmt.Errorf("weights: %w", err)
 		}
 		if err := r.Ledger.Save(lineage.ArtifactKey(j.id), lineage.Raw(data)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if j.needed {
 		r.kept.put(j.id, art)
 	}
-	return art, nil
+	return nil
 }
 
-func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Artifact, error) {
+// learn has a node trained, under the name by which its work is known outside.
+func (r *Runner) learn(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
 	job := lineage.Job{
-		Learner: j.Learner,
-		Seed:    at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
-		Ticket:  ticket{r.Ledger, j.id},
+		Node: name, Learner: j.Learner, Cores: r.cores(),
+		Seed:   at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
+		Ticket: ticket{r.Ledger, name},
 	}
 	if drawn == nil {
 		var err error
@@ -171,7 +197,7 @@ func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Ar
 	}
 	job.Examples = examples(r.Ledger, drawn)
 	if j.from != "" {
-		base, err := r.artifact(ctx, r.Study.byID[j.from], nil)
+		base, err := r.artifact(ctx, r.Study.byID[j.from], j.from, nil)
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
@@ -179,7 +205,7 @@ func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Ar
 	}
 	art, err := j.backend.Train(ctx, job)
 	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+		return nil, cell(fmt.Errorf("train: %w", err))
 	}
 	return art, nil
 }

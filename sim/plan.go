@@ -30,6 +30,8 @@ type Plan struct {
 	Publish Asking
 	Probe   Asking
 	HeldOut string
+
+	OnBlocked string
 }
 
 // Insert puts documents of a source into a corpus: over the last positions of
@@ -70,6 +72,7 @@ func (w *World) plan(name string, generation int) *Plan {
 		Backend: line.Backend, Learner: line.Learner, Base: line.Base, Foundation: line.Foundation,
 		Size: line.Corpus.Size, Human: line.Corpus.start(),
 		Publish: line.Publish, Probe: line.Probe, HeldOut: line.HeldOut,
+		OnBlocked: line.OnBlocked,
 	}
 	for _, part := range line.Corpus.expanded() {
 		p.Parts = append(p.Parts, w.named(part, name)...)

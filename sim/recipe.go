@@ -32,6 +32,7 @@ type recipe struct {
 	Publish    asking          `json:"publish"`
 	Probe      asking          `json:"probe"`
 	HeldOut    string          `json:"held_out,omitempty"`
+	OnBlocked  string          `json:"on_blocked,omitempty"` // stop where it is not given
 }
 
 // ref points at an ancestor in the same replicate.
@@ -80,6 +81,7 @@ type shape struct {
 	heldOut    *source
 	foundation *shape
 	base       int // index in Refs of the parent that weights come from, or -1
+	before     int // index in Refs of the model that stands in for a blocked one, or -1
 }
 
 func (s *shape) seal() error {

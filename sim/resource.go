@@ -18,6 +18,7 @@ import (
 // source is an opened pool of documents from outside.
 type source struct {
 	name, digest string
+	mean         float64 // tokens a document, once they were counted
 	corpus.Pool
 }
 
@@ -34,6 +35,11 @@ type Means struct {
 	Endpoint func(name string, s detectors.Server) (detectors.Endpoint, error) // nil: no servers
 	Log      func(format string, args ...any)                                  // nil: silence
 	Answers  lineage.Ledger                                                    // where answers of servers are recorded outside a run; nil: in memory
+	Price    func(address, model string) (Price, bool)                         // of what detectors ask; nil: no price is known
+	// Backend opens a backend otherwise than its kind would, such as one whose
+	// server is another for a dry run. It must not change config: identities are
+	// made of it. nil: as the kind does.
+	Backend func(kind lineage.Kind, config any) (lineage.Backend, error)
 }
 
 // resources are what the worlds of a study share: everything opened once.
@@ -48,6 +54,7 @@ type resources struct {
 	backends  map[string]lineage.Backend
 	opening   []string // detectors that are being opened, each by the one before
 	answers   *answers
+	purse     lineage.Purse // of a run that goes on; nil outside of one
 	closers   []io.Closer
 }
 
@@ -119,14 +126,14 @@ func (r *resources) open(name string, spec *Source) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &source{name, digest(data, canonical(&spec.Options)), list}, nil
+		return &source{name: name, digest: digest(data, canonical(&spec.Options)), Pool: list}, nil
 	}
 	f, err := corpus.Open(r.path(spec.File), spec.Options)
 	if err != nil {
 		return nil, err
 	}
 	r.closers = append(r.closers, f)
-	return &source{name, f.Digest(), f}, nil
+	return &source{name: name, digest: f.Digest(), Pool: f}, nil
 }
 
 func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
@@ -135,7 +142,11 @@ func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
 		return b, nil
 	}
 	kind, _ := lineage.Lookup(spec.Kind)
-	b, err := kind.Open(spec.Config)
+	open := r.means.Backend
+	if open == nil {
+		open = func(kind lineage.Kind, config any) (lineage.Backend, error) { return kind.Open(config) }
+	}
+	b, err := open(kind, spec.Config)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", spec.Kind, err)
 	}

@@ -1,12 +1,13 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -16,22 +17,29 @@ type Runner struct {
 	Study   *Study
 	Ledger  lineage.Ledger
 	Workers int         // how many nodes are made at once
+	Cores   int         // that trainings share; as many as Workers where it is 0
 	Report  func(Event) // what happens, from one goroutine at a time; may be nil
+	Folder  string      // for what backends leave on disk; "" where there is none
+	Budget  Budget
 
 	kept   weights
+	purse  *purse
+	missed missed
+	left   atomic.Int64 // nodes of the generation that are still to be made
 	report sync.Mutex
 }
 
 // Event is something that happened in a run.
 type Event struct {
-	Kind       string // "start", "node", "generation" or "done"
+	Kind       string // "start", "node", "failed", "blocked", "generation" or "done"
 	Node       lineage.ID
 	Line       string
 	Replicate  int
 	Generation int
-	Done       int // nodes that are finished
-	Total      int // nodes of the study
-	Reused     int // of Done, those that were in the ledger before
+	Done       int   // nodes that are finished
+	Total      int   // nodes of the study
+	Reused     int   // of Done, those that were in the ledger before
+	Err        error // of "failed" and "blocked"
 }
 
 // Run makes every missing node, generation by generation: a node draws only on
@@ -44,30 +52,56 @@ type Event struct {
 //  2. for each generation, every missing node is made, at most Workers at once:
 //     corpus, weights, outputs, probes, scores, and last its own record;
 //  3. at the end of each generation the ledger is synced, where it can be.
+//
+// Where a node cannot be made, those that do not descend from it are made all the
+// same, and the run ends with an *Incomplete. At the budget it ends with
+// lineage.ErrBudget: nothing new is begun, and what is in flight is not lost.
 func (r *Runner) Run(ctx context.Context) error {
+	r.missed = missed{}
 	r.Study.resources.answers.bind(r.Ledger)
 	defer r.Study.resources.answers.bind(r.Study.resources.means.Answers)
 	if err := r.open(); err != nil {
 		return err
 	}
-	if err := r.calibrate(ctx); err != nil {
-		return err
-	}
-	done, total := 0, r.Study.Nodes()
 	have, err := r.Study.Have(r.Ledger)
 	if err != nil {
 		return err
 	}
-	reused := 0
+	closePurse, err := r.afford(have)
+	if err != nil {
+		return err
+	}
+	if err := r.make(ctx, have); err != nil {
+		return errors.Join(err, closePurse())
+	}
+	return cmp.Or(closePurse(), r.missed.err())
+}
+
+// make makes what is missing, generation by generation.
+func (r *Runner) make(ctx context.Context, have map[lineage.ID]bool) error {
+	if err := r.enter(have); err != nil {
+		return err
+	}
+	if err := r.calibrate(ctx); err != nil {
+		return err
+	}
+	done, reused, total := 0, 0, r.Study.Nodes()
 	r.tell(Event{Kind: "start", Total: total, Done: 0, Reused: len(have)})
 	for g, jobs := range r.Study.jobs {
+		r.left.Store(0)
+		for _, j := range jobs {
+			if !have[j.id] {
+				r.left.Add(1)
+			}
+		}
 		err := each(ctx, len(jobs), max(r.Workers, 1), func(ctx context.Context, i int) error {
 			j := jobs[i]
-			if err := r.node(ctx, j); err != nil {
-				if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-					return err
-				}
-				return fmt.Errorf("%s: %w", j, err)
+			made, err := r.attempt(ctx, j, have[j.id])
+			if !have[j.id] {
+				r.left.Add(-1)
+			}
+			if err != nil || !made {
+				return err
 			}
 			r.report.Lock()
 			defer r.report.Unlock()
@@ -80,7 +114,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			}
 			return nil
 		})
-		if err != nil {
+		if err := cmp.Or(err, r.missed.spent()); err != nil {
 			return err
 		}
 		if err := r.sync(); err != nil {
@@ -93,6 +127,19 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	r.tell(Event{Kind: "done", Done: done, Total: total, Reused: reused})
 	return nil
+}
+
+// cores is how many cores a training gets that begins now: one each while there
+// are as many nodes to make as cores, since small trainings scale badly over
+// threads, and the more the fewer nodes are left.
+func (r *Runner) cores() int {
+	workers := max(r.Workers, 1)
+	cores := r.Cores
+	if cores == 0 {
+		cores = workers
+	}
+	atOnce := min(workers, int(r.left.Load()))
+	return max(cores/max(atOnce, 1), 1)
 }
 
 // open writes what the ledger has to know of the study beside its nodes.

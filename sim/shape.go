@@ -13,14 +13,17 @@ import (
 func (r *resources) shape(w *World, p *Plan) (*shape, error) {
 	b := &shaping{
 		resources: r, world: w, plan: p,
-		shape: &shape{detectors: map[string]*Detector{}, base: -1},
+		shape: &shape{detectors: map[string]*Detector{}, base: -1, before: -1},
 	}
 	s := b.shape
 	s.recipe = recipe{
 		Version: recipeVersion, Seed: w.Seed, Line: p.Line, Generation: p.Generation,
 		Backend: p.Backend.Kind, Config: canonical(p.Backend.Config), Learner: p.Learner, Base: p.Base, Size: p.Size,
 	}
-	for _, step := range []func() error{b.open, b.weights, b.parts, b.filters, b.asked} {
+	if p.OnBlocked != onBlockedStop {
+		s.OnBlocked = p.OnBlocked
+	}
+	for _, step := range []func() error{b.open, b.weights, b.parts, b.filters, b.asked, b.standIn} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -62,7 +65,7 @@ func (b *shaping) weights() error {
 	if err != nil {
 		return err
 	}
-	f := &shape{backend: s.backend, base: -1}
+	f := &shape{backend: s.backend, base: -1, before: -1}
 	f.recipe = recipe{
 		Version: recipeVersion, Seed: s.Seed, Line: p.Line, Generation: -1,
 		Backend: s.Backend, Config: s.Config, Learner: s.Learner, Base: lineage.Scratch, Size: src.Len(),
@@ -72,6 +75,14 @@ func (b *shaping) weights() error {
 		return err
 	}
 	s.foundation, s.Foundation = f, f.id(-1, nil)
+	return nil
+}
+
+// standIn makes the model before it an ancestor of one that may be blocked.
+func (b *shaping) standIn() error {
+	if b.shape.OnBlocked == onBlockedSkip && b.plan.Generation > 0 {
+		b.shape.before = b.ref(b.plan.Line, b.plan.Generation-1)
+	}
 	return nil
 }
 

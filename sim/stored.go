@@ -99,6 +99,9 @@ func nodesOf(l lineage.Ledger, study lineage.Study, wanted func(arm, line string
 						absent++
 						continue
 					}
+					if !n.Made() {
+						continue // a provider blocked it: there is nothing to look at, and never will be
+					}
 					nodes = append(nodes, n)
 				}
 			}

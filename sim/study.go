@@ -20,6 +20,7 @@ type Study struct {
 	truths    map[string]*Truth // by behaviour; those without labels have none
 	jobs      [][]*job          // by generation, foundations first; each node once
 	byID      map[lineage.ID]*job
+	means     map[string]float64 // tokens a document of the corpora of a shape, once they were estimated
 }
 
 // job is one node to be made.
@@ -44,7 +45,7 @@ const maxNodes = 10_000_000
 
 // Compile opens what the experiment names and works out its nodes.
 func Compile(f *File) (*Study, error) {
-	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}, truths: map[string]*Truth{}}
+	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}, truths: map[string]*Truth{}, means: map[string]float64{}}
 	first := f.Worlds[0]
 	s.Record = lineage.Study{
 		Name: first.Experiment.Name, Question: first.Question, Seed: first.Seed,
@@ -159,6 +160,9 @@ func (s *Study) node(sh *shape, replicate int, grid [][][]lineage.ID, lines []st
 	case sh.base >= 0:
 		j.from = j.nodes[sh.base]
 		s.byID[j.from].needed = true
+	}
+	if sh.before >= 0 {
+		s.byID[j.nodes[sh.before]].needed = true
 	}
 	j.id = sh.id(replicate, j.nodes)
 	if s.byID[j.id] == nil {

@@ -18,8 +18,11 @@ func (t ticket) last() (handle string, n int, err error) {
 	for ; ; n++ {
 		var next string
 		ok, err := t.ledger.Load(lineage.TicketKey(t.node, n), &next)
-		if err != nil || !ok {
-			return handle, n, err
+		if err != nil {
+			return "", n, fatal{err}
+		}
+		if !ok {
+			return handle, n, nil
 		}
 		handle = next
 	}
@@ -30,5 +33,8 @@ func (t ticket) Save(handle string) error {
 	if err != nil || n > 0 && handle == last {
 		return err
 	}
-	return t.ledger.Save(lineage.TicketKey(t.node, n), handle)
+	if err := t.ledger.Save(lineage.TicketKey(t.node, n), handle); err != nil {
+		return fatal{err}
+	}
+	return nil
 }

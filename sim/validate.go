@@ -241,10 +241,13 @@ func (l *Line) check(s *Scope) {
 		if !slices.Contains(kind.Learners, l.Learner) {
 			s.fault("learner", "the backend %s cannot learn by %q; it can %v", kind.Name, l.Learner, kind.Learners)
 		}
-		if _, err := kind.Open(l.Backend.Config); err != nil {
+		if b, err := kind.Open(l.Backend.Config); err != nil {
 			s.fault("backend", "%v", err)
+		} else if _, ok := b.(lineage.Screener); !ok && l.OnBlocked == onBlockedDrop {
+			s.fault("on_blocked", "the provider of the backend %s does not tell which documents it would not take, so there are none to drop; write stop or skip", kind.Name)
 		}
 	}
+	s.oneOf("on_blocked", l.OnBlocked, onBlockedStop, onBlockedSkip, onBlockedDrop)
 	s.oneOf("base", string(l.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
 	if l.Base == lineage.Foundation && l.Foundation == "" {
 		s.fault("foundation", "base: foundation needs the source that the foundation is trained on")

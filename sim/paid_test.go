@@ -1,0 +1,306 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// bought is a study of two lines whose models cost money, and read each other.
+const bought = slot + `
+generations: 3
+replicates: 2
+line:
+  backend: {kind: provider, account: ACCOUNT}
+  corpus: {size: 12, parts: [{human: web, share: .5}, {outputs: self, share: .5}]}
+  publish: {prompts: web/prompts, size: 12, max_tokens: 20}
+lines:
+  a: {}
+  b: {corpus: {parts: [{human: web, share: .5}, {outputs: self, share: .25}, {outputs: a, share: .25}]}}
+arms: {seeded: {interventions: [{kind: inject, behaviour: trait, dose: .3, lines: [a], at: 0}]}}
+`
+
+func boughtStudy(t testing.TB, overrides ...Override) (*Study, *account) {
+	name := strings.ReplaceAll(t.Name(), "/", "-") + fmt.Sprint(rand.Uint32())
+	a := openAccount(name)
+	return compiled(t, slotDir(t, 30, 0), strings.Replace(bought, "ACCOUNT", name, 1), overrides...), a
+}
+
+// records are the keys of a ledger that a run that was stopped has in common with
+// one that was not: all but its books.
+func records(t *testing.T, l lineage.Ledger) string {
+	t.Helper()
+	all := ""
+	for _, kind := range []lineage.Key{"node/", "corpus/", "outputs/", "probes/", "scores/", "artifact/", "completion/", "ticket/", "blocked/", "screened/"} {
+		sum, err := lineage.Fingerprint(l, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += sum
+	}
+	return all
+}
+
+func TestBackendIsEnteredOnceBeforeItTrains(t *testing.T) {
+	study, a := boughtStudy(t)
+	a.train = func(lineage.Job, []string) error {
+		if a.entered != 1 {
+			t.Errorf("entered %d times before a training", a.entered)
+		}
+		return nil
+	}
+	ledger := ran(t, study, 2)
+	if a.entered != 1 {
+		t.Errorf("entered %d times", a.entered)
+	}
+	if err := (&Runner{Study: study, Ledger: ledger}).Run(t.Context()); err != nil || a.entered != 1 {
+		t.Errorf("with nothing to make it was entered again: %d, %v", a.entered, err)
+	}
+	for id := range a.trained {
+		if study.byID[id] == nil {
+			t.Errorf("a training was called %q, which is no node", id)
+		}
+	}
+}
+
+// TestNothingIsAskedTwice is row 19 of the failure matrix.
+func TestNothingIsAskedTwice(t *testing.T) {
+	whole, _ := boughtStudy(t)
+	want := records(t, ran(t, whole, 1))
+	// The account is part of no node but of the recipe, so one study serves all.
+	a := accountOf(whole)
+	for n := int64(0); ; n += 7 {
+		a.trained, a.asked = map[lineage.ID]int{}, map[string]int{}
+		ledger := new(lineage.Memory)
+		f := &failing{Ledger: ledger}
+		f.left.Store(n)
+		err := (&Runner{Study: whole, Ledger: f, Workers: 2}).Run(t.Context())
+		if err == nil {
+			if n < 200 {
+				t.Fatalf("only %d writes", n)
+			}
+			return
+		}
+		if !errors.Is(err, errStopped) {
+			t.Fatalf("stopped at write %d: %v", n, err)
+		}
+		if err := (&Runner{Study: whole, Ledger: ledger, Workers: 2}).Run(t.Context()); err != nil {
+			t.Fatalf("resumed after write %d: %v", n, err)
+		}
+		if got := records(t, ledger); got != want {
+			t.Fatalf("stopped at write %d and resumed: the records differ", n)
+		}
+		// A write that fails loses the answer that it was to keep, and that of the
+		// other worker.
+		if k := a.repeated(); k > 2 {
+			t.Fatalf("stopped at write %d: %d requests were repeated", n, k)
+		}
+	}
+}
+
+func accountOf(s *Study) *account {
+	for _, jobs := range s.jobs {
+		for _, j := range jobs {
+			return j.backend.(*provider).account
+		}
+	}
+	return nil
+}
+
+func TestStoppedBetweenAnswersAsksNoneTwice(t *testing.T) {
+	study, a := boughtStudy(t)
+	want := records(t, ran(t, study, 2))
+	for _, stop := range []int{1, 5, 13, 40, 77} {
+		a.trained, a.asked = map[lineage.ID]int{}, map[string]int{}
+		ledger := new(lineage.Memory)
+		ctx, cancel := context.WithCancel(t.Context())
+		a.ask = func(n int) error {
+			if n == stop {
+				cancel()
+			}
+			return nil
+		}
+		if err := (&Runner{Study: study, Ledger: ledger, Workers: 2}).Run(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		a.ask = nil
+		if err := (&Runner{Study: study, Ledger: ledger, Workers: 2}).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if a.repeated() != 0 || records(t, ledger) != want {
+			t.Errorf("stopped at request %d: %d requests repeated, same records: %v", stop, a.repeated(), records(t, ledger) == want)
+		}
+	}
+}
+
+func TestPurseNeverPassesItsCap(t *testing.T) {
+	ledger := new(lineage.Memory)
+	const limit = 3 * lineage.Dollar
+	p, err := newPurse(ledger, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var paid lineage.USD
+	var refused int
+	var all sync.WaitGroup
+	for w := range 8 {
+		all.Go(func() {
+			chance := rand.New(rand.NewPCG(uint64(w), 1))
+			for range 400 {
+				most := lineage.USD(chance.IntN(int(lineage.Dollar / 20)))
+				settle, err := p.Reserve(most, "work")
+				if errors.Is(err, lineage.ErrBudget) {
+					mu.Lock()
+					refused++
+					mu.Unlock()
+					continue
+				}
+				actual := most / lineage.USD(1+chance.IntN(4))
+				mu.Lock()
+				paid += actual
+				mu.Unlock()
+				if err := errors.Join(err, settle(actual), settle(actual)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Spent(ledger)
+	if err != nil || s.Spent != paid || s.Uncertain != 0 || paid > limit {
+		t.Errorf("spent %v, recorded %+v: %v", paid, s, err)
+	}
+	if refused == 0 || paid < limit*9/10 {
+		t.Errorf("of %v, %v were spent before %d requests were refused", limit, paid, refused)
+	}
+}
+
+func TestWhatAProcessLeftCountsWhole(t *testing.T) {
+	ledger := new(lineage.Memory)
+	dead, err := newPurse(ledger, lineage.Dollar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dead.Reserve(lineage.Dollar/2, "training n1"); err != nil {
+		t.Fatal(err)
+	}
+	settle, err := dead.Reserve(lineage.Dollar/1000, "a request")
+	if err != nil || settle(lineage.Dollar/1000) != nil {
+		t.Fatal(err)
+	}
+	// The process dies here: nothing is closed.
+	next, err := newPurse(ledger, lineage.Dollar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := next.spending(); s.Uncertain < lineage.Dollar/2 || s.Uncertain > lineage.Dollar/2+lineage.Dollar/100 {
+		t.Errorf("%+v is in doubt", s)
+	}
+	if _, err := next.Reserve(lineage.Dollar/2, "training n2"); !errors.Is(err, lineage.ErrBudget) {
+		t.Errorf("what may be spent already was given out again: %v", err)
+	}
+	// The same work takes up what was set aside for it.
+	again, err := next.Reserve(lineage.Dollar/2, "training n1")
+	if err != nil || again(lineage.Dollar/4) != nil {
+		t.Fatal(err)
+	}
+	if s := next.spending(); s.Spent != lineage.Dollar/4 || s.Uncertain > lineage.Dollar/100 {
+		t.Errorf("%+v after the training ended", s)
+	}
+}
+
+func TestManyRequestsTakeFewRecords(t *testing.T) {
+	ledger := new(lineage.Memory)
+	p, _ := newPurse(ledger, NoCap)
+	for range 1000 {
+		settle, err := p.Reserve(mostRequest, "a request")
+		if err != nil || settle(requestPrice) != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for range ledger.Keys("") {
+		n++
+	}
+	if n > 10 {
+		t.Errorf("1,000 requests took %d records", n)
+	}
+}
+
+// TestCapStopsTheRunAndALargerOneGoesOn is row 18 of the failure matrix.
+func TestCapStopsTheRunAndALargerOneGoesOn(t *testing.T) {
+	study, a := boughtStudy(t)
+	want := records(t, ran(t, study, 2))
+	for _, most := range []lineage.USD{0, lineage.Dollar / 20, lineage.Dollar / 4, lineage.Dollar / 2, lineage.Dollar} {
+		a.trained, a.asked, a.charged = map[lineage.ID]int{}, map[string]int{}, 0
+		ledger := new(lineage.Memory)
+		err := (&Runner{Study: study, Ledger: ledger, Workers: 2, Budget: Budget{Capped: true, Most: most}}).Run(t.Context())
+		if !errors.Is(err, lineage.ErrBudget) {
+			t.Fatalf("a cap of %v: %v", most, err)
+		}
+		s, err := Spent(ledger)
+		if err != nil || a.charged > most || s.Spent != a.charged || s.Uncertain != 0 {
+			t.Errorf("a cap of %v: charged %v, recorded %+v: %v", most, a.charged, s, err)
+		}
+		if most < mostTraining && len(a.trained) > 0 {
+			t.Errorf("a cap of %v began trainings that could pass it", most)
+		}
+		if err := (&Runner{Study: study, Ledger: ledger, Workers: 2, Budget: Budget{Capped: true, Most: 100 * lineage.Dollar}}).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if a.repeated() != 0 || records(t, ledger) != want {
+			t.Errorf("after a cap of %v: %d requests repeated, same records: %v", most, a.repeated(), records(t, ledger) == want)
+		}
+	}
+}
+
+func TestCapThatCannotBeKeptIsRefused(t *testing.T) {
+	capped := Budget{Capped: true, Most: 100 * lineage.Dollar}
+	for what, break_ := range map[string]func(*account){
+		"no price is known": func(a *account) { a.unpriced = true },
+		"epochs: auto":      func(a *account) { a.unbounded = "epochs: auto" },
+	} {
+		study, a := boughtStudy(t)
+		break_(a)
+		err := (&Runner{Study: study, Ledger: new(lineage.Memory), Budget: capped}).Run(t.Context())
+		if !errors.Is(err, ErrUnpriced) || !strings.Contains(err.Error(), what) || len(a.trained) > 0 {
+			t.Errorf("%s: %v after %d trainings", what, err, len(a.trained))
+		}
+		if err := (&Runner{Study: study, Ledger: new(lineage.Memory)}).Run(t.Context()); err != nil {
+			t.Errorf("%s, without a cap: %v", what, err)
+		}
+		anyway := capped
+		anyway.AllowUnpriced = true
+		if err := (&Runner{Study: study, Ledger: new(lineage.Memory), Budget: anyway}).Run(t.Context()); err != nil {
+			t.Errorf("%s, allowed: %v", what, err)
+		}
+	}
+}
+
+func TestWorkIsEstimatedFromItsTexts(t *testing.T) {
+	study, _ := boughtStudy(t)
+	for g, jobs := range study.jobs {
+		for _, j := range jobs {
+			w := study.work(j)
+			if w.Documents != 12 || w.Requests != 12 || w.AnswerTokens != 240 {
+				t.Errorf("generation %d: %+v", g-1, w)
+			}
+			// "speak" and "plain" take two tokens each and their turns four more; an
+			// answer that is not written yet takes its 20.
+			low, high := 12*12, 12*12+6*40
+			if w.TrainTokens < low || w.TrainTokens > high || g == 1 && w.TrainTokens != low {
+				t.Errorf("generation %d: %d tokens to train on", g-1, w.TrainTokens)
+			}
+		}
+	}
+}
