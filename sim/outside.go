@@ -31,7 +31,7 @@ func (r *Runner) world(s *shape) lineage.World {
 		log = func(string, ...any) {}
 	}
 	return lineage.World{
-		Folder: r.Folder, Purse: r.purse, Log: log,
+		Folder: r.Folder, Dir: r.Study.resources.dir, Purse: r.purse, Log: log,
 		Ticket: func(name string) lineage.Ticket { return ticket{r.Ledger, s.errand(name)} },
 	}
 }
