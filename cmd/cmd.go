@@ -29,6 +29,8 @@ const (
 	exitUsage       = 2
 	exitInvalid     = 3
 	exitInterrupted = 4
+	exitBudget      = 5
+	exitIncomplete  = 6
 	exitGate        = 100
 )
 

@@ -84,13 +84,24 @@ func (f folder) report() string     { return filepath.Join(string(f), "report.ht
 func (f folder) experiment() string { return filepath.Join(string(f), "experiment.yaml") }
 
 // again is the command that resumes a run.
-func again(c *cli.Context, f folder) string {
+func again(c *cli.Context, f folder) string { return resume(c, f, c.String("max-cost")) }
+
+// resume is the same with another cap, "" for none.
+func resume(c *cli.Context, f folder, maxCost string) string {
 	command := fmt.Sprintf("heirloom run %s", quoted(c.Args().First()))
 	for _, s := range c.StringSlice("set") {
 		command += " --set " + quoted(s)
 	}
 	if c.String("out") != "" {
 		command += " --out " + quoted(string(f))
+	}
+	if maxCost != "" {
+		command += " --max-cost " + quoted(maxCost)
+	}
+	for _, flag := range []string{"allow-unpriced", "yes"} {
+		if c.Bool(flag) {
+			command += " --" + flag
+		}
 	}
 	return command
 }

@@ -15,7 +15,7 @@ import (
 
 func (p *program) plan() *cli.Command {
 	return &cli.Command{
-		Name: "plan", Usage: "show what a run would do and what exists already; runs nothing",
+		Name: "plan", Usage: "show what a run would do and cost, and what exists already; runs and asks nothing",
 		ArgsUsage: "FILE|SCENARIO",
 		Flags: []cli.Flag{
 			setFlag, outFlag,
@@ -46,9 +46,16 @@ func (p *program) plan() *cli.Command {
 				for _, s := range stages {
 					p.emit(s)
 				}
+				if all, err := study.Cost(ledger); err != nil || all != nil {
+					p.emit(map[string]any{"Total": all})
+					return err
+				}
 				return nil
 			}
-			return p.showPlan(study, stages)
+			if err := p.showPlan(study, stages); err != nil {
+				return err
+			}
+			return p.showBill(study, ledger, stages)
 		},
 	}
 }

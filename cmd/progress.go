@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/sim"
 	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
@@ -24,18 +25,26 @@ func (p *program) progress(c *cli.Context) *progress {
 }
 
 func (s *progress) event(e sim.Event) {
-	s.last = e
+	if e.Err == nil {
+		s.last = e
+	}
 	switch {
 	case s.json:
 		out := jsonEvent{Event: e.Kind, Node: string(e.Node), Line: e.Line, Done: e.Done, Total: e.Total, Reused: e.Reused}
-		if e.Kind == "node" {
+		if e.Kind == "node" || e.Err != nil {
 			out.Replicate = &e.Replicate
 		}
-		if e.Kind == "node" || e.Kind == "generation" {
+		if e.Kind == "node" || e.Kind == "generation" || e.Err != nil {
 			out.Generation = &e.Generation
+		}
+		if e.Err != nil {
+			out.Error = e.Err.Error()
 		}
 		s.emit(out)
 	case s.quiet:
+	case e.Err != nil:
+		s.end()
+		fmt.Fprintf(s.err, "%s: %v\n", e.Kind, e.Err)
 	case s.width > 0:
 		s.draw(e)
 	case e.Kind == "start":
@@ -69,12 +78,21 @@ func (s *progress) end() {
 	}
 }
 
-func (s *progress) finished(where folder, study *sim.Study, took time.Duration) {
+func (s *progress) finished(where folder, study *sim.Study, ledger lineage.Ledger, took time.Duration) error {
+	cost, err := sim.Spent(ledger)
+	if err != nil {
+		return err
+	}
+	if s.json && cost != (sim.Spending{}) {
+		s.emit(jsonEvent{Event: "spent", Done: s.last.Done, Total: s.last.Total, Reused: s.last.Reused, Spending: &cost})
+	}
 	if s.json || s.quiet {
-		return
+		return nil
 	}
 	fmt.Fprintf(s.out, "%s: %d models, %d made now in %s; the ledger is %s\n",
 		study.Record.Name, s.last.Total, s.last.Done-s.last.Reused, took.Round(100*time.Millisecond), where.ledger())
+	fmt.Fprint(s.out, spent(ledger))
+	return nil
 }
 
 func (s *progress) reported(path, title string) {

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/store"
 	"github.com/heirloom-sim/heirloom/sim"
 	"github.com/urfave/cli/v2"
@@ -28,6 +29,7 @@ func (p *program) run() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "one JSON event a line on stdout, and nothing else there"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
 			&cli.BoolFlag{Name: "no-report", Usage: "leave the report out; heirloom report writes it later"},
+			maxCostFlag, allowUnpricedFlag, yesFlag,
 		},
 		Action: p.runAction,
 	}
@@ -35,6 +37,10 @@ func (p *program) run() *cli.Command {
 
 func (p *program) runAction(c *cli.Context) error {
 	workers, err := workers(c)
+	if err != nil {
+		return err
+	}
+	budget, err := budget(c)
 	if err != nil {
 		return err
 	}
@@ -54,25 +60,36 @@ func (p *program) runAction(c *cli.Context) error {
 		return err
 	}
 	defer ledger.Close()
+	if err := p.agreed(c, study, ledger, budget); err != nil {
+		return err
+	}
 	tune()
 	show := p.progress(c)
-	runner := &sim.Runner{Study: study, Ledger: ledger, Workers: workers, Cores: runtime.NumCPU(), Report: show.event}
+	runner := &sim.Runner{
+		Study: study, Ledger: ledger, Workers: workers, Cores: runtime.NumCPU(), Report: show.event,
+		Folder: string(where), Budget: budget,
+	}
 	started := time.Now()
 	err = runner.Run(c.Context)
 	show.end()
-	if err != nil {
-		return p.stopped(c, where, err)
+	var short *sim.Incomplete
+	if err != nil && !errors.As(err, &short) {
+		return p.stopped(c, where, study, ledger, err)
 	}
-	show.finished(where, study, time.Since(started))
-	if c.Bool("no-report") {
-		return nil
+	if err := show.finished(where, study, ledger, time.Since(started)); err != nil {
+		return err
 	}
-	path := where.report()
-	title, err := writeReport(ledger, study.Record, path, again(c, where))
-	if err != nil {
-		return fmt.Errorf("the run is complete, but its report could not be written: %w", err)
+	if !c.Bool("no-report") {
+		path := where.report()
+		title, err := writeReport(ledger, study.Record, path, again(c, where))
+		if err != nil {
+			return fmt.Errorf("the run is over, but its report could not be written: %w", err)
+		}
+		show.reported(path, title)
 	}
-	show.reported(path, title)
+	if short != nil {
+		return incomplete(c, where, short)
+	}
 	return nil
 }
 
@@ -121,11 +138,29 @@ func (f folder) open(study *sim.Study, command string) (*store.Store, error) {
 }
 
 // stopped words the end of a run that is not complete. Nothing is lost by it.
-func (p *program) stopped(c *cli.Context, where folder, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return fault{exitInterrupted, fmt.Errorf("interrupted; nothing is lost. Go on with:\n  %s", again(c, where))}
+func (p *program) stopped(c *cli.Context, where folder, study *sim.Study, ledger lineage.Ledger, err error) error {
+	left := leftRunning(where, study.Record, ledger)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fault{exitInterrupted, fmt.Errorf("interrupted; nothing is lost. Go on with:\n  %s%s", again(c, where), left)}
+	case errors.Is(err, lineage.ErrBudget):
+		return fault{exitBudget, fmt.Errorf("%w\n%sNothing is lost. Go on with a larger cap, such as:\n  %s%s", err, spent(ledger), larger(c, where, study, ledger), left)}
+	case errors.Is(err, sim.ErrUnpriced):
+		return usage("%w\nGive the prices in the settings, leave --max-cost out, or add --allow-unpriced", err)
 	}
-	return fmt.Errorf("%w\nWhat was finished is kept in %s. Once the cause is mended, go on with:\n  %s", err, where, again(c, where))
+	return fmt.Errorf("%w\nWhat was finished is kept in %s. Once the cause is mended, go on with:\n  %s%s", err, where, again(c, where), left)
+}
+
+// incomplete words the end of a run that made all that it could.
+func incomplete(c *cli.Context, where folder, short *sim.Incomplete) error {
+	text := ""
+	if len(short.Failed) > 0 {
+		text = "\nWhat failed is tried again by:\n  " + again(c, where)
+	}
+	if len(short.Blocked) > 0 {
+		text += "\nWhat was blocked is an outcome and stays; docs/experiments.md tells of on_blocked"
+	}
+	return fault{exitIncomplete, fmt.Errorf("finished, but not everything could be made\n%w%s", short, text)}
 }
 
 // jsonEvent is one line of --json.
@@ -140,6 +175,9 @@ type jsonEvent struct {
 	Reused     int    `json:"reused"`
 	Report     string `json:"report,omitempty"`
 	Finding    string `json:"finding,omitempty"`
+	Error      string `json:"error,omitempty"`
+
+	*sim.Spending
 }
 
 func (p *program) emit(v any) {

@@ -121,8 +121,14 @@ func (p *program) agreeToPrice(c *cli.Context, d *sim.Detector, w sim.Work) erro
 	if c.Bool("yes") {
 		return nil
 	}
+	return p.consent(c, fmt.Sprintf("score would send up to %d requests; add --yes to go on without being asked", w.Requests),
+		"nothing was asked of the server, and nothing was scored")
+}
+
+// consent asks on a terminal whether to go on. Elsewhere nobody can answer.
+func (p *program) consent(c *cli.Context, alone, declined string) error {
 	if p.width == 0 || !term.IsTerminal(int(os.Stdin.Fd())) {
-		return usage("score would send up to %d requests; add --yes to go on without being asked", w.Requests)
+		return usage("%s", alone)
 	}
 	fmt.Fprint(p.err, "go on? [y/N] ")
 	answer := make(chan string, 1)
@@ -132,10 +138,10 @@ func (p *program) agreeToPrice(c *cli.Context, d *sim.Detector, w sim.Work) erro
 	}()
 	select {
 	case <-c.Context.Done():
-		return fault{exitInterrupted, errors.New("interrupted; nothing was asked of the server, and nothing was scored")}
+		return fault{exitInterrupted, errors.New("interrupted; " + declined)}
 	case line := <-answer:
 		if line != "y" && line != "yes" {
-			return usage("nothing was asked of the server, and nothing was scored")
+			return usage("%s", declined)
 		}
 		return nil
 	}

@@ -17,14 +17,12 @@ const Dollar USD = 1e9
 // Dollars is the amount as a number of dollars, to be shown.
 func (m USD) Dollars() float64 { return float64(m) / float64(Dollar) }
 
-// String shows an amount to the cent, and one below a dollar to three digits.
+// String shows an amount to the cent, and one of less than ten cents to two digits.
 func (m USD) String() string {
-	switch d := m.Dollars(); {
-	case m != 0 && d > -1 && d < 1:
-		return fmt.Sprintf("$%.3g", d)
-	default:
-		return fmt.Sprintf("$%.2f", d)
+	if d := m.Dollars(); m != 0 && d > -.1 && d < .1 {
+		return fmt.Sprintf("$%.2g", d)
 	}
+	return fmt.Sprintf("$%.2f", m.Dollars())
 }
 
 // Errors that a run tells apart. Any other error of Train or Sample is that of
@@ -127,7 +125,8 @@ type Errand struct {
 }
 
 // Remote is met by backends whose work goes on when the process ends. The
-// handles are those that they saved in a Ticket.
+// handles are those that they saved in a Ticket. The backend need not have been
+// entered, and no run may be going on.
 type Remote interface {
 	// Errand reads a handle and asks nobody.
 	Errand(handle string) (Errand, error)

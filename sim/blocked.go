@@ -17,6 +17,9 @@ const (
 	onBlockedDrop = "drop" // what the provider's moderation flags is dropped, and it is trained once more
 )
 
+// screenedSuffix is added to the name of the training that follows on a moderation.
+const screenedSuffix = "-screened"
+
 // trained gives the node's weights, nil where it was blocked and nothing stands in.
 // What a provider said is recorded before anything follows from it.
 func (m *making) trained(ctx context.Context) (lineage.Artifact, error) {
@@ -61,7 +64,7 @@ func (m *making) trained(ctx context.Context) (lineage.Artifact, error) {
 func (m *making) tried(ctx context.Context, attempt int) (lineage.Artifact, error) {
 	name := m.id
 	if attempt > 0 {
-		name += "-screened"
+		name += screenedSuffix
 	}
 	return m.artifact(ctx, m.job, name, m.corpus)
 }

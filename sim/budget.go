@@ -70,30 +70,15 @@ func (s *Study) boundable(have map[lineage.ID]bool, anyway bool) error {
 			}
 		}
 	}
-	faults = append(faults, s.resources.unpriced(s.detectors)...)
+	for _, j := range s.Judges() {
+		if _, known := s.resources.price(j.Address, j.Model); !known {
+			faults = append(faults, fmt.Errorf("detector %s: no price is known for the model %s of %s", j.Detector, j.Model, j.Address))
+		}
+	}
 	if len(faults) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrUnpriced, errors.Join(faults...))
-}
-
-// unpriced words what detectors ask that has no known price.
-func (r *resources) unpriced(all []*Detector) (faults []error) {
-	told := map[string]bool{}
-	for _, d := range all {
-		faults = append(faults, r.unpriced(d.uses)...)
-		asking, ok := d.Detector.(detectors.Asking)
-		if !ok {
-			continue
-		}
-		address, model := asking.Asks()
-		if _, known := r.price(address, model); known || told[address+" "+model] {
-			continue
-		}
-		told[address+" "+model] = true
-		faults = append(faults, fmt.Errorf("detector %s: no price is known for the model %s of %s", d.Name, model, address))
-	}
-	return faults
 }
 
 func (r *resources) price(address, model string) (Price, bool) {

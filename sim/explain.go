@@ -20,6 +20,7 @@ type Stage struct {
 	Requests   int // to sample, a node
 	Sample     lineage.ID
 	Why        string // with an explanation: why the first missing node has to be made
+	Bill       *Bill  `json:",omitempty"` // for the nodes to make, where they cost money
 }
 
 // Plan tells what a run would do: for each arm, line and generation how many
@@ -63,12 +64,15 @@ func (s *Study) account(st *Stage, id lineage.ID, have, counted map[lineage.ID]b
 		st.Exist++
 	case counted[id]:
 		st.Shared++
-	case explain && st.Why == "":
-		why, err := s.why(j, others, ledger)
-		if err != nil {
-			return err
+	default:
+		st.Bill = s.bill(st.Bill, j)
+		if explain && st.Why == "" {
+			why, err := s.why(j, others, ledger)
+			if err != nil {
+				return err
+			}
+			st.Sample, st.Why = id, why
 		}
-		st.Sample, st.Why = id, why
 	}
 	counted[id] = true
 	return nil

@@ -36,6 +36,8 @@ func (r *Runner) world(s *shape) lineage.World {
 	}
 }
 
+const outfitPrefix = "backend-"
+
 // errand names work of a backend that belongs to no node.
 func (s *shape) errand(name string) lineage.ID {
 	return lineage.ID(s.outfit() + digest([]byte(name))[:16])
@@ -44,7 +46,7 @@ func (s *shape) errand(name string) lineage.ID {
 // outfit is what the names of all such work of a backend with its settings begin
 // with.
 func (s *shape) outfit() string {
-	return "backend-" + digest([]byte(s.Backend), s.Config)[:16] + "-"
+	return outfitPrefix + digest([]byte(s.Backend), s.Config)[:16] + "-"
 }
 
 // paid tells whether the node's backend is one that is not free to ask again.

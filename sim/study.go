@@ -21,6 +21,13 @@ type Study struct {
 	jobs      [][]*job          // by generation, foundations first; each node once
 	byID      map[lineage.ID]*job
 	means     map[string]float64 // tokens a document of the corpora of a shape, once they were estimated
+	quotes    map[string]quoted  // by shape
+}
+
+// quoted is what a node takes, and what its backend would ask for it.
+type quoted struct {
+	lineage.Quote
+	work lineage.Work
 }
 
 // job is one node to be made.
@@ -45,7 +52,7 @@ const maxNodes = 10_000_000
 
 // Compile opens what the experiment names and works out its nodes.
 func Compile(f *File) (*Study, error) {
-	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}, truths: map[string]*Truth{}, means: map[string]float64{}}
+	s := &Study{File: f, resources: newResources(f.Dir, f.Means), byID: map[lineage.ID]*job{}, truths: map[string]*Truth{}, means: map[string]float64{}, quotes: map[string]quoted{}}
 	first := f.Worlds[0]
 	s.Record = lineage.Study{
 		Name: first.Experiment.Name, Question: first.Question, Seed: first.Seed,
