@@ -181,13 +181,15 @@ class Engine:
     def choose(self, a, probabilities, logits):
         if a.temperature <= 0:
             return int(logits.argmax())
-        values, order = probabilities.sort(descending=True, stable=True)
-        total = values.cumsum(-1)
+        order = None
         if a.top_p < 1:
-            kept = int((total - values < a.top_p).sum())
-            order, total = order[:kept], total[:kept]
-        at = torch.searchsorted(total, torch.tensor(a.chance.random() * float(total[-1]), dtype=torch.float64))
-        return int(order[min(int(at), len(order) - 1)])
+            probabilities, order = probabilities.sort(descending=True, stable=True)
+            kept = int((probabilities.cumsum(-1) - probabilities < a.top_p).sum())
+            probabilities = probabilities[:kept]
+        total = probabilities.cumsum(-1)
+        at = int(torch.searchsorted(total, torch.tensor(a.chance.random() * float(total[-1]), dtype=torch.float64)))
+        at = min(at, len(total) - 1)
+        return at if order is None else int(order[at])
 
 
 class Handler(BaseHTTPRequestHandler):
