@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"lineage/openai":            {"lineage"},
 	"lineage/openai/openaitest": {},
 	"lineage/command":           {"lineage", "lineage/openai"},
+	"lineage/serve":             {"lineage"},
 	"lineage/popgen":            {},
 	"lineage/lineagetest":       {"lineage"},
 	"detectors":                 {},
@@ -62,7 +63,7 @@ var doors = map[string][]string{
 var worldly = map[string][]string{
 	"os/exec":   {"detectors/protocol", "lineage/command"},
 	"os/signal": {"cmd"},
-	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest", "lineage/command", "detectors/protocol"},
+	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest", "lineage/command", "lineage/serve", "detectors/protocol"},
 	"math/rand": {},
 }
 

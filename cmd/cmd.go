@@ -85,8 +85,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // program is what the commands share.
 type program struct {
 	out, err io.Writer
-	terminal io.Writer // stderr as it is, for progress bars
-	width    int       // of the terminal, 0 where stderr is none
+	terminal io.Writer         // stderr as it is, for progress bars
+	width    int               // of the terminal, 0 where stderr is none
+	keys     map[string]string // the variable that holds the key to each server that detectors ask
 }
 
 func terminalWidth(w io.Writer) int {
@@ -125,6 +126,7 @@ func (p *program) app() *cli.App {
 		},
 		Commands: []*cli.Command{
 			p.init(), p.plan(), p.run(), p.status(), p.report(),
+			p.doctor(), p.jobs(), p.cancel(), p.cleanup(),
 			p.detect(), p.survey(), p.detector(), p.score(), p.behaviours(),
 			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},

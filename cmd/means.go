@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/heirloom-sim/heirloom/detectors"
@@ -21,10 +22,13 @@ const (
 // means are what detectors may use of the outside world: servers, whose keys are
 // in the environment and nowhere else, and a place for what they have to say.
 func (p *program) means() sim.Means {
+	if p.keys == nil {
+		p.keys = map[string]string{}
+	}
 	servers := &openai.Servers{Log: p.log}
 	told := map[string]bool{}
 	return sim.Means{
-		Log: p.log,
+		Log: p.log, Price: price,
 		Endpoint: func(name string, s detectors.Server) (detectors.Endpoint, error) {
 			variable := cmp.Or(s.KeyEnv, keyVariable)
 			key := os.Getenv(variable)
@@ -35,6 +39,7 @@ func (p *program) means() sim.Means {
 			if err != nil {
 				return nil, err
 			}
+			p.keys[c.Address()] = variable
 			// An experiment file may be somebody else's: who gets a key is told.
 			if to := c.Address() + " gets the key in " + variable; key != "" && !told[to] {
 				told[to] = true
@@ -43,6 +48,13 @@ func (p *program) means() sim.Means {
 			return endpoint{c}, nil
 		},
 	}
+}
+
+// price is what is known to be asked for a model at an address.
+func price(address, model string) (sim.Price, bool) {
+	known, ok := openai.PriceAt(address, model)
+	million := func(dollars float64) lineage.USD { return lineage.USD(math.Ceil(dollars * float64(lineage.Dollar))) }
+	return sim.Price{Prompt: million(known.Input), Answer: million(known.Output)}, ok
 }
 
 // recording are means that keep the answers of servers in a ledger.

@@ -31,6 +31,8 @@ type question struct {
 	body   []byte // nil for the API package's own
 	young  bool   // the model may have been made a moment ago
 	spend  spending
+	bound  int64         // most bytes of an answer; 0 for maxBody
+	longer time.Duration // than Servers.Timeout, which an attempt may take
 }
 
 // spending sets money aside for one attempt, before it is sent. settle is told
@@ -71,6 +73,9 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 				most = arrival
 			}
 		case n == tries:
+			if a.status == 0 { // it is not there, for whatever model
+				fault = halt(fault)
+			}
 			return fmt.Errorf("%w; it was asked %d times", fault, tries)
 		}
 		if wait > patience {
@@ -102,8 +107,8 @@ func (c *Client) attempt(ctx context.Context, q question, send func(context.Cont
 	if err != nil {
 		return nil, 0, err
 	}
-	a = &attempt{server: c.server, body: q.body, at: c.servers.clock.now()}
-	once, cancel := c.servers.unhurried(ctx)
+	a = &attempt{server: c.server, body: q.body, bound: q.bound, at: c.servers.clock.now()}
+	once, cancel := c.servers.unhurried(ctx, q.longer)
 	used, err = send(a.in(once))
 	cancel()
 	c.gate.heard(a.header)
@@ -118,15 +123,19 @@ func (c *Client) attempt(ctx context.Context, q question, send func(context.Cont
 
 // tell logs a line once for all that ask the server, until it answers again.
 func (c *Client) tell(line string) {
-	if c.log != nil && c.gate.news(line) {
-		c.log("%s", line)
+	log := c.log
+	if log == nil {
+		log = c.servers.Log
+	}
+	if log != nil && c.gate.news(line) {
+		log("%s", line)
 	}
 }
 
 // unhurried is the context of one attempt. It does not end with ctx: what is on
 // its way is paid for, so it has a while to be answered and recorded.
-func (s *Servers) unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
-	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Timeout)
+func (s *Servers) unhurried(ctx context.Context, longer time.Duration) (context.Context, context.CancelFunc) {
+	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Timeout+longer)
 	stop := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(s.Grace):

@@ -75,7 +75,7 @@ func (b *Backend) begin(w lineage.World) {
 		return
 	}
 	b.client.log = w.Log
-	if server.Key != "" {
+	if server.Key != "" && b.servers.first(b.client) {
 		w.Log("%s: %s gets the key in %s", p.Name, b.client.Address(), p.KeyEnv)
 	}
 }
@@ -109,7 +109,7 @@ func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact,
 	if err := b.ready(); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("openai: no fine-tuning yet")
+	return b.tune(ctx, job, start)
 }
 
 func (b *Backend) cannot(l lineage.Learner) error {

@@ -26,6 +26,7 @@ func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
 	where := c.server.BaseURL
 	said := complaint(err)
 	words := line(c.server.clean(said.text))
+	halts := func(fault error) (error, cure) { return halt(fault), none }
 	told := func(format string, args ...any) error {
 		text := fmt.Sprintf("%s: %s", where, fmt.Sprintf(format, args...))
 		if a.status != 0 {
@@ -39,19 +40,23 @@ func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
 	switch {
 	case errors.Is(err, errRedirect):
 		words = ""
-		return told("sends on to %q, where the key is not taken; set base_url to the server's own address", line(c.server.clean(a.location))), none
+		return halts(told("sends on to %q, where the key is not taken; set base_url to the server's own address", line(c.server.clean(a.location))))
 	case !a.sent:
 		return told("cannot be asked: %s", line(c.server.clean(err.Error()))), none
 	case a.status == 0:
-		return told("did not answer: %s", line(c.server.clean(bare(err).Error()))), curable(!hopeless(err))
+		fault := told("did not answer: %s", line(c.server.clean(bare(err).Error())))
+		if hopeless(err) {
+			return halts(fault)
+		}
+		return fault, again
 	case a.status < 300:
 		return c.garbled(a, err)
 	case a.status == http.StatusUnauthorized && c.server.Key == "":
-		return told("needs a key; set the environment variable %s", c.server.KeyEnv), none
+		return halts(told("needs a key; set the environment variable %s", c.server.KeyEnv))
 	case a.status == http.StatusUnauthorized:
-		return told("refused the key in the environment variable %s", c.server.KeyEnv), none
+		return halts(told("refused the key in the environment variable %s", c.server.KeyEnv))
 	case a.status == http.StatusPaymentRequired || said.broke():
-		return told("the account behind %s has no credit left; go on when it has", c.server.KeyEnv), none
+		return halts(told("the account behind %s has no credit left; go on when it has", c.server.KeyEnv))
 	case a.status == http.StatusForbidden:
 		return told("does not let the key in %s use the model %q", c.server.KeyEnv, q.model), none
 	case a.status == http.StatusNotFound && q.young:
@@ -100,6 +105,8 @@ func (c *Client) garbled(a *attempt, err error) (error, cure) {
 		return fmt.Errorf("%s: sent an answer of more than %d MiB", c.server.BaseURL, large.Limit>>20), none
 	case strings.HasPrefix(a.header.Get("Content-Type"), "text/html"):
 		return fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL), none
+	case errors.Is(err, errCut):
+		return halt(fmt.Errorf("%s: %w; give the server a longer context (Ollama: num_ctx)", c.server.BaseURL, err)), none
 	case errors.Is(err, errVectors):
 		return fmt.Errorf("%s: did not give one vector of one length for each text", c.server.BaseURL), none
 	}

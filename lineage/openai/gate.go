@@ -38,7 +38,7 @@ type gate struct {
 
 	mu               sync.Mutex
 	busy, most       int // requests on their way, and their bound; 0 for none
-	pace             pace
+	pace             tempo
 	requests, tokens *rate.Limiter // nil: no bound
 	owed             float64       // tokens that were used beyond what was reserved
 	shut             time.Time     // until when nobody passes
@@ -46,7 +46,7 @@ type gate struct {
 }
 
 func newGate(c clock) *gate {
-	return &gate{clock: c, line: make(chan struct{}, 1), freed: make(chan struct{}, 1), pace: pace{share: 1}}
+	return &gate{clock: c, line: make(chan struct{}, 1), freed: make(chan struct{}, 1), pace: tempo{share: 1}}
 }
 
 // limit lowers the bounds; 0 leaves them.

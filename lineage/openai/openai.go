@@ -80,7 +80,9 @@ type Servers struct {
 	wire  wire
 	clock clock
 	mu    sync.Mutex
-	gates map[[2]string]*gate // by address and key
+	gates map[[2]string]*gate         // by address and key
+	slots map[[2]string]chan struct{} // for fine-tuning jobs
+	given map[[2]string]bool          // who has got a key
 }
 
 // Client asks one server.
@@ -91,7 +93,10 @@ type Client struct {
 	api     *api.Client
 	gate    *gate
 	servers *Servers
-	log     func(format string, args ...any) // nil for silence
+	wallet  wallet
+	mu      sync.Mutex
+	books   map[string]*book
+	log     func(format string, args ...any) // nil for that of the servers
 }
 
 // Open gives a client of a server; name says in messages who asks. Nothing is
@@ -119,7 +124,7 @@ func (s *Servers) Open(name string, server Server) (*Client, error) {
 	}
 	config.BaseURL, config.HTTPClient = server.BaseURL, s.wire
 	config.EmptyMessagesLimit = math.MaxInt32 // comments that keep a stream alive; the bound of a body holds for them too
-	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s, log: s.Log}, nil
+	return &Client{name: name, address: address, server: server, api: api.NewClientWithConfig(config), gate: s.gate(server), servers: s}, nil
 }
 
 func (s *Servers) start() {
@@ -138,7 +143,7 @@ func (s *Servers) start() {
 	if s.Grace == 0 {
 		s.Grace = 30 * time.Second
 	}
-	s.gates = map[[2]string]*gate{}
+	s.gates, s.slots, s.given = map[[2]string]*gate{}, map[[2]string]chan struct{}{}, map[[2]string]bool{}
 }
 
 func (s *Servers) gate(server Server) *gate {
@@ -183,22 +188,22 @@ func (c *Client) Address() string { return c.server.BaseURL }
 // Chat asks for one completion. A question that is on its way when ctx ends is
 // still answered, if that takes no longer than Servers.Grace.
 func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
+	for i, m := range r.Messages {
+		if m.Content == "" {
+			return Reply{}, fmt.Errorf("message %d of the request is empty, which servers refuse", i+1)
+		}
+	}
 	return c.ChatWith(ctx, r, nil)
 }
 
 // ChatWith is Chat with further members of the request's body, as servers of open
-// weights know them.
+// weights know them. They take empty messages too.
 func (c *Client) ChatWith(ctx context.Context, r Request, extras map[string]any) (Reply, error) {
 	if math.IsNaN(r.Temperature) || math.IsInf(r.Temperature, 0) {
 		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)
 	}
 	seed := int64(r.Draw)
 	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed, extras: extras}
-	for i, m := range r.Messages {
-		if m.Content == "" {
-			return Reply{}, fmt.Errorf("message %d of the request is empty, which servers refuse", i+1)
-		}
-	}
 	request.bound(c.maxTokens(), r.MaxTokens)
 	if r.Schema != nil {
 		request.Format = api.ChatCompletionResponseFormat{

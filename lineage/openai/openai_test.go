@@ -25,8 +25,24 @@ type leap struct {
 	slept []time.Duration
 }
 
+func (l *leap) start() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at.IsZero() {
+		l.at = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return l.at
+}
+
+// jump sets the clock.
+func (l *leap) jump(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = l.at.Add(d)
+}
+
 func (l *leap) clock() clock {
-	l.at = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	l.start()
 	return clock{
 		func() time.Time { l.mu.Lock(); defer l.mu.Unlock(); return l.at },
 		func(ctx context.Context, d time.Duration) error {

@@ -16,13 +16,20 @@ func (b *Backend) prompted(ctx context.Context, job lineage.Job, model string) (
 	kept := make([][]lineage.Message, 0, b.config.Context)
 	// Algorithm R of Vitter (1985), over a sequence that is read once.
 	r := rand.New(rand.NewPCG(job.Seed, 0))
-	n := 0
+	n, read, leftOut := 0, -1, 0
 	for ex, err := range job.Examples {
 		if err != nil {
 			return nil, err
 		}
-		if n&1023 == 0 && ctx.Err() != nil {
+		if read++; read&1023 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if err := b.profile.Rows.unfitTurns(ex.Messages); err != nil {
+			if b.config.Untrainable != "drop" {
+				return nil, fmt.Errorf("context: document %d: %w; take such documents out by a filter, or write untrainable: drop to leave them out and count them", read, err)
+			}
+			leftOut++
+			continue
 		}
 		if len(kept) < b.config.Context {
 			kept = append(kept, slices.Clone(ex.Messages))
@@ -35,5 +42,5 @@ func (b *Backend) prompted(ctx context.Context, job lineage.Job, model string) (
 		return nil, fmt.Errorf("openai: the corpus is empty, so there is nothing to stand before a request")
 	}
 	r.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] })
-	return &Artifact{Profile: b.profile.Name, Model: model, Start: model, Context: kept}, nil
+	return &Artifact{Profile: b.profile.Name, Model: model, Start: model, Context: kept, LeftOut: leftOut}, nil
 }

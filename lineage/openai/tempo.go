@@ -11,10 +11,10 @@ const ofServer = 0.9
 
 func (b bound) least() float64 { return lower(b.ours, ofServer*b.theirs) }
 
-// pace is the share of the bounds that a server bears: halved when it says "too
+// tempo is the share of the bounds that a server bears: halved when it says "too
 // many", and grown by a twentieth of the whole in each minute after that
 // (additive increase, multiplicative decrease: Chiu and Jain, 1989).
-type pace struct {
+type tempo struct {
 	requests, tokens bound
 	share            float64
 	learned          float64   // requests a minute that were too many, where no bound of them is known
@@ -25,16 +25,16 @@ type pace struct {
 }
 
 const (
-	growth     = 0.05    // a minute
+	recovery   = 0.05    // a minute
 	leastShare = 1. / 64 // of a bound that is known
 	leastPace  = 60      // requests a minute where none is known: pauses do the rest
 )
 
 // of is the present pace under a bound, in its unit a minute.
-func (p *pace) of(b bound) float64 { return min(1, p.share) * b.least() }
+func (p *tempo) of(b bound) float64 { return min(1, p.share) * b.least() }
 
 // ofRequests is the present pace of requests.
-func (p *pace) ofRequests() float64 {
+func (p *tempo) ofRequests() float64 {
 	if p.requests.least() == 0 && p.learned > 0 {
 		return max(leastPace, p.share*p.learned)
 	}
@@ -42,7 +42,7 @@ func (p *pace) ofRequests() float64 {
 }
 
 // count notes a request that passed.
-func (p *pace) count(now time.Time) {
+func (p *tempo) count(now time.Time) {
 	if p.passed == 0 || now.Sub(p.from) > time.Minute {
 		p.passed, p.from = 0, now
 	}
@@ -50,7 +50,7 @@ func (p *pace) count(now time.Time) {
 }
 
 // told takes up a server's limits, and tells whether they are news.
-func (p *pace) told(requests, tokens float64) bool {
+func (p *tempo) told(requests, tokens float64) bool {
 	before := *p
 	if requests > 0 {
 		p.requests.theirs = requests
@@ -63,7 +63,7 @@ func (p *pace) told(requests, tokens float64) bool {
 
 // halve slows down, but for a request that was sent before the last time: it
 // only says the same again.
-func (p *pace) halve(sent, now time.Time) bool {
+func (p *tempo) halve(sent, now time.Time) bool {
 	if !sent.After(p.cut) {
 		return false
 	}
@@ -75,13 +75,13 @@ func (p *pace) halve(sent, now time.Time) bool {
 }
 
 // recover grows the pace for the time that passed, and tells whether it did.
-func (p *pace) recover(now time.Time) bool {
+func (p *tempo) recover(now time.Time) bool {
 	full := p.share >= 1 && p.learned == 0
 	since := now.Sub(p.grown)
 	if full || since <= 0 {
 		return false
 	}
-	p.share, p.grown = p.share+growth*since.Minutes(), now
+	p.share, p.grown = p.share+recovery*since.Minutes(), now
 	if p.learned == 0 {
 		p.share = min(1, p.share)
 	}

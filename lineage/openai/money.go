@@ -1,0 +1,81 @@
+package openai
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+)
+
+// most is the most that training on so many tokens a pass can cost; priced is
+// false where no price or no number of passes is known, and nothing is set aside.
+func (b *Backend) most(tokens int) (most lineage.USD, priced bool) {
+	price, ok := b.config.price(b.profile, true)
+	epochs, err := strconv.Atoi(b.config.Epochs)
+	if b.profile.Local {
+		return 0, true
+	}
+	if !ok || price.Train == 0 || err != nil {
+		return 0, false
+	}
+	return cost(tokens*epochs, price.Train), true
+}
+
+// Quote implements lineage.Quoter. Nobody is asked.
+func (b *Backend) Quote(w lineage.Work) lineage.Quote {
+	tuned := w.Learner == lineage.SFT || w.Learner == lineage.Preference
+	price, known := b.config.price(b.profile, tuned)
+	q := lineage.Quote{Priced: known, Basis: price.Basis}
+	if b.profile.Local {
+		return q
+	}
+	if tuned {
+		epochs, err := strconv.Atoi(b.config.Epochs)
+		if err != nil {
+			epochs, q.Unbounded = maxEpochs, "epochs: auto lets the provider choose up to "+strconv.Itoa(maxEpochs)+" passes"
+		}
+		q.Tokens = w.TrainTokens * epochs
+		q.Priced = q.Priced && (price.Train > 0 || w.TrainTokens == 0)
+		q.Most += cost(q.Tokens, price.Train)
+	}
+	q.Priced = q.Priced && (w.Requests == 0 || price.Input > 0 && price.Output > 0)
+	q.Most += cost(w.PromptTokens, price.Input) + cost(w.AnswerTokens, price.Output)
+	if !q.Priced {
+		q.Most, q.Basis = 0, ""
+	}
+	return q
+}
+
+// reserve sets the most aside that the job can cost. One that a process which died
+// had set aside in the same words is taken up.
+func (t *training) reserve() (err error) {
+	if t.settle == nil {
+		t.settle, err = t.world.Purse.Reserve(t.h.Most, t.h.work())
+	}
+	if t.h.Job != "" && errors.Is(err, lineage.ErrBudget) {
+		t.settle, err = func(lineage.USD) error { return nil }, nil // the money is gone: it counts as reserved
+	}
+	return err
+}
+
+// pay settles what a training came to, once: where the process dies in between it
+// counts twice, and never not at all.
+func (t *training) pay() error {
+	if t.h.Paid || t.h.Since == 0 {
+		return nil
+	}
+	if err := t.reserve(); err != nil {
+		return err
+	}
+	if err := t.settle(t.h.Cost); err != nil {
+		return err
+	}
+	t.h.Paid = true
+	return t.save(t.h.Step)
+}
+
+// charge is what the provider asks for the tokens that it trained on.
+func (t *training) charge(tokens int) lineage.USD {
+	price, _ := t.config.price(t.profile, true)
+	return cost(tokens, price.Train)
+}
