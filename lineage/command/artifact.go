@@ -79,11 +79,11 @@ func parseArtifact(data []byte) (*Artifact, error) {
 	return &a, nil
 }
 
-// name is what a server calls the model: one name for one content.
-func (a *Artifact) name() string {
-	sum := sha256.Sum256([]byte(a.Base + "\x00" + a.Digest))
-	return "hl-" + hex.EncodeToString(sum[:8])
-}
+// name is what the model is called: one name for one content. A server that
+// reads files where they are calls the same content in two places by two names.
+func (a *Artifact) name() string { return "hl-" + hashed(a.Base, a.Digest)[:16] }
+
+func (a *Artifact) nameAt(path string) string { return "hl-" + hashed(a.Base, a.Digest, path)[:16] }
 
 // present sees that the files are there, by their sizes.
 func (a *Artifact) present(folder string) error {

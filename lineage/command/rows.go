@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -95,13 +96,16 @@ const (
 )
 
 // encodeRows writes the corpus as rows.
-func encodeRows(to io.Writer, format string, job lineage.Job) (f trainingFile, err error) {
+func encodeRows(ctx context.Context, to io.Writer, format string, job lineage.Job) (f trainingFile, err error) {
 	hash := sha256.New()
 	out := bufio.NewWriter(io.MultiWriter(to, hash))
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for ex, err := range job.Examples {
 		var r row
+		if err == nil && f.rows%64 == 0 {
+			err = ctx.Err()
+		}
 		if err == nil {
 			r, err = rowOf(format, ex)
 		}
@@ -124,7 +128,7 @@ func encodeRows(to io.Writer, format string, job lineage.Job) (f trainingFile, e
 
 // writeRows writes the corpus into a folder. A file that is there already is
 // written again: what is trained on is what the job says.
-func writeRows(dir, format string, job lineage.Job) (f trainingFile, err error) {
+func writeRows(ctx context.Context, dir, format string, job lineage.Job) (f trainingFile, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return f, err
 	}
@@ -134,7 +138,7 @@ func writeRows(dir, format string, job lineage.Job) (f trainingFile, err error) 
 	}
 	defer os.Remove(part.Name())
 	defer part.Close()
-	if f, err = encodeRows(part, format, job); err != nil {
+	if f, err = encodeRows(ctx, part, format, job); err != nil {
 		return f, err
 	}
 	f.path = filepath.Join(dir, "train.jsonl")

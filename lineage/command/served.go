@@ -113,7 +113,7 @@ func (b *Backend) loadVLLM(ctx context.Context, w wire, a *Artifact) (s served, 
 	if s.base, err = b.baseAmong(all); err != nil {
 		return s, err
 	}
-	s.model = a.name()
+	s.model = a.nameAt(path)
 	have := listing(all, s.model)
 	if have != nil && have.Root == "" && !b.loaded[s.model] { // it does not tell from where, so nothing is known of it
 		if answer, err := w.ask(ctx, "POST", "/v1/unload_lora_adapter", map[string]any{"lora_name": s.model}); err != nil || !answer.ok() {
@@ -173,7 +173,7 @@ func (b *Backend) loadSGLang(ctx context.Context, w wire, a *Artifact) (s served
 	if s.base, err = b.baseAmong(all); err != nil {
 		return s, err
 	}
-	name := a.name()
+	name := a.nameAt(path)
 	s.model = s.base + ":" + name
 	if m := listing(all, name); m != nil && m.Root == path {
 		return s, nil

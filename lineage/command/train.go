@@ -43,7 +43,7 @@ func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w, err := b.prepare(job)
+	w, err := b.prepare(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
@@ -68,7 +68,7 @@ type work struct {
 	home    string // the finished training
 }
 
-func (b *Backend) prepare(job lineage.Job) (*work, error) {
+func (b *Backend) prepare(ctx context.Context, job lineage.Job) (*work, error) {
 	parent, err := b.base("base", job.Base)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (b *Backend) prepare(job lineage.Job) (*work, error) {
 	v.TeacherModel, v.TeacherPath, _ = b.told(teacher)
 	v.Node = string(job.Node)
 	if v.Node == "" { // outside of a run: what is asked names it
-		rows, err := encodeRows(io.Discard, v.Format, job)
+		rows, err := encodeRows(ctx, io.Discard, v.Format, job)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (b *Backend) prepare(job lineage.Job) (*work, error) {
 	}
 	w.home = filepath.Join(b.world.Folder, trainings, v.Node)
 	v.DataDir = w.home + ".data"
-	if w.file, err = writeRows(v.DataDir, v.Format, job); err != nil {
+	if w.file, err = writeRows(ctx, v.DataDir, v.Format, job); err != nil {
 		return nil, err
 	}
 	v.TrainFile, v.Documents = w.file.path, w.file.rows

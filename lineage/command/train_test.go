@@ -83,7 +83,7 @@ func TestAScriptBesideTheExperimentIsPartOfTheInput(t *testing.T) {
 		c.Train.Command = []string{"sh", "{{.Dir}}/train.sh"}
 		b, _ := enter(t, c, run)
 		b.world.Dir = folder
-		w, err := b.prepare(job(run))
+		w, err := b.prepare(t.Context(), job(run))
 		if err != nil {
 			t.Fatal(err)
 		}
