@@ -168,7 +168,7 @@ func (w wire) awaitReady(ctx context.Context, kind string, limit time.Duration, 
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil && a.status != http.StatusServiceUnavailable && a.status != http.StatusBadGateway:
-			if a.ok() || a.status == http.StatusNotFound { // without such a path, but there
+			if a.ok() || a.status == http.StatusNotFound || kind == None { // without such a path, but there
 				return nil
 			}
 			return w.refused(path, a)
