@@ -36,11 +36,9 @@ func init() {
 
 // Backend trains by a command and samples from a server. It is not Retrainable.
 type Backend struct {
-	config   Config
-	world    lineage.World
-	training chan struct{} // one place for each training at once
-	servers  *openai.Servers
-	host     host
+	config  Config
+	world   lineage.World
+	servers *openai.Servers
 
 	reading sync.Mutex
 	whole   map[string]bool // digests of artifacts whose files were read
@@ -55,9 +53,7 @@ func New(c Config) (*Backend, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
-	b := &Backend{config: c, training: make(chan struct{}, c.Train.Parallel), whole: map[string]bool{}, loaded: map[string]bool{}, applied: map[string]bool{}}
-	b.host.backend = b
-	return b, nil
+	return &Backend{config: c, whole: map[string]bool{}, loaded: map[string]bool{}, applied: map[string]bool{}}, nil
 }
 
 // Enter takes what a run gives; trainings live in its folder.
@@ -86,9 +82,6 @@ func (b *Backend) entered() error {
 	}
 	return nil
 }
-
-// Close stops the servers that were started.
-func (b *Backend) Close() error { return b.host.stop() }
 
 // Load reads an artifact and sees that its files are there.
 func (b *Backend) Load(data []byte) (lineage.Artifact, error) {

@@ -10,17 +10,63 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/heirloom-sim/heirloom/lineage"
 )
 
-// host starts the server, where the configuration says how: one for all models,
-// or, where the command names {{.Artifact}}, one after the other, each for as
-// long as somebody asks it. The zero value with its backend is ready.
+// A machine has its accelerators and its ports once, however many backends an
+// experiment has: arms that differ in a setting are backends of their own.
+var (
+	trainers queue
+	hosts    sync.Map // address of a server to *host
+)
+
+// queue lets through so many at once.
+type queue struct {
+	mu    sync.Mutex
+	busy  int
+	freed chan struct{} // closed when one leaves
+}
+
+func (q *queue) enter(ctx context.Context, most int) (leave func(), err error) {
+	for {
+		q.mu.Lock()
+		if q.busy < most && ctx.Err() == nil {
+			q.busy++
+			q.mu.Unlock()
+			return q.leave, nil
+		}
+		if q.freed == nil {
+			q.freed = make(chan struct{})
+		}
+		freed := q.freed
+		q.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (q *queue) leave() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.busy--
+	if q.freed != nil {
+		close(q.freed)
+		q.freed = nil
+	}
+}
+
+// host has the server of one address, where this program starts it: one command
+// after the other, each for as long as somebody asks it. A command that does not
+// name the model is the same for all models, and its server stays.
 type host struct {
-	backend *Backend
 	mu      sync.Mutex
-	freed   chan struct{} // closed when the users of the server are gone
 	users   int
-	of      string // the model that the server was started for; "" for all
+	freed   chan struct{} // closed when the users of the server are gone
+	of      string        // the command that it was started by
 	running *process
 	starts  int // how many servers were started, which tells one from the next
 }
@@ -42,22 +88,24 @@ func (p *process) alive() bool {
 	}
 }
 
-func (c Serve) each() bool {
-	return strings.Contains(strings.Join(c.Command, " "), ".Artifact")
+func (b *Backend) host() *host {
+	h, _ := hosts.LoadOrStore(strings.TrimRight(b.config.Serve.URL, "/"), &host{})
+	return h.(*host)
 }
 
 // acquire gives the right to ask a server that can have the model, and says
 // which start of it that is.
-func (h *host) acquire(ctx context.Context, a *Artifact) (start int, release func(), err error) {
-	c := h.backend.config.Serve
-	w := newWire(c)
+func (b *Backend) acquire(ctx context.Context, a *Artifact) (start int, release func(), err error) {
+	c := b.config.Serve
 	if len(c.Command) == 0 {
-		return 0, func() {}, w.awaitReady(ctx, c.Kind, seconds(c.Start), nil, h.backend.world.Log)
+		return 0, func() {}, newWire(c).awaitReady(ctx, c.Kind, seconds(c.Start), nil, b.world.Log)
 	}
-	of := ""
-	if c.each() {
-		of = a.name()
+	argv, err := b.serveVariables(a).argv("serve.cmd", c.Command)
+	if err != nil {
+		return 0, nil, fmt.Errorf("command: %w", err)
 	}
+	program(b.world.Dir, argv)
+	h, of := b.host(), strings.Join(argv, "\x00")
 	for {
 		h.mu.Lock()
 		if h.users == 0 || h.of == of {
@@ -73,15 +121,15 @@ func (h *host) acquire(ctx context.Context, a *Artifact) (start int, release fun
 	}
 	defer h.mu.Unlock()
 	if h.running != nil && (h.of != of || !h.running.alive()) {
-		h.running.end(seconds(h.backend.config.Train.Grace))
+		h.running.end(seconds(b.config.Train.Grace))
 		h.running = nil
 	}
 	if h.running == nil {
-		if h.running, err = h.start(ctx, w, a); err != nil {
+		h.starts++
+		if h.running, err = b.start(ctx, h.starts, argv, a); err != nil {
 			return 0, nil, err
 		}
 		h.of = of
-		h.starts++
 	}
 	if h.users == 0 {
 		h.freed = make(chan struct{})
@@ -98,22 +146,17 @@ func (h *host) release() {
 	}
 }
 
-// start starts the server and waits until it is ready.
-func (h *host) start(ctx context.Context, w wire, a *Artifact) (*process, error) {
-	b := h.backend
+// start starts a server and waits until it is ready.
+func (b *Backend) start(ctx context.Context, n int, argv []string, a *Artifact) (*process, error) {
+	w := newWire(b.config.Serve)
 	if _, err := w.ask(ctx, "GET", "/", nil); err == nil {
-		return nil, fmt.Errorf("command: a server answers at %s already; stop it, or leave serve.cmd out to ask that one", w.url)
+		return nil, fmt.Errorf("command: %w: a server answers at %s already; stop it, or leave serve.cmd out to ask that one", lineage.ErrHalt, w.url)
 	}
-	argv, err := b.serveVariables(a).argv("serve.cmd", b.config.Serve.Command)
-	if err != nil {
-		return nil, fmt.Errorf("command: %w", err)
-	}
-	program(b.world.Dir, argv)
 	dir := filepath.Join(b.world.Folder, "servers")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	p := &process{exited: make(chan struct{}), log: filepath.Join(dir, fmt.Sprintf("server-%d.log", h.starts+1))}
+	p := &process{exited: make(chan struct{}), log: filepath.Join(dir, fmt.Sprintf("server-%d.log", n))}
 	log, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
@@ -125,7 +168,7 @@ func (h *host) start(ctx context.Context, w wire, a *Artifact) (*process, error)
 	p.cmd.Env = append(append(env, b.serveVariables(a).environment()...), "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True", "MISTRALRS_ALLOW_RUNTIME_LORA_UPDATING=1")
 	ownGroup(p.cmd, false)
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("command: the server %s cannot be started: %w", argv[0], err)
+		return nil, fmt.Errorf("command: %w: the server %s cannot be started: %w", lineage.ErrHalt, argv[0], err)
 	}
 	go func() {
 		p.state = p.cmd.Wait()
@@ -161,15 +204,15 @@ func (p *process) end(grace time.Duration) {
 	<-p.exited
 }
 
-// stop ends the server at the end of a run.
-func (h *host) stop() error {
+// Close stops the server that was started, unless somebody asks it.
+func (b *Backend) Close() error {
+	h := b.host()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.running == nil {
-		return nil
+	if h.running != nil && h.users == 0 {
+		h.running.end(seconds(min(b.config.Train.Grace, 10)))
+		h.running = nil
 	}
-	h.running.end(seconds(min(h.backend.config.Train.Grace, 10)))
-	h.running = nil
 	return nil
 }
 

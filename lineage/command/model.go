@@ -31,7 +31,7 @@ type lease struct {
 // ready makes a server have the model, and sees once that it is applied.
 func (m *model) ready(ctx context.Context) (*lease, error) {
 	b := m.backend
-	start, release, err := b.host.acquire(ctx, m.artifact)
+	start, release, err := b.acquire(ctx, m.artifact)
 	if err != nil {
 		return nil, err
 	}

@@ -372,7 +372,7 @@ func TestServersAreStartedForEachModel(t *testing.T) {
 	if n := strings.Count(log.String(), "the server begins"); n != 5 { // two to open, three to sample, none kept but by chance of order
 		t.Logf("%d servers were started", n)
 	}
-	running := b.host.running
+	running := b.host().running
 	b.Close()
 	if running.alive() {
 		t.Error("the server was not stopped")

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/heirloom-sim/heirloom/lineage"
 )
 
 // served is how a server is asked for a model, and for the base that the model
@@ -85,7 +87,7 @@ func (b *Backend) baseAmong(all []listed) (string, error) {
 			others = append(others, m.ID)
 		}
 	}
-	return "", fmt.Errorf("the server has %s and not the base %s; start it with that, or set serve.model to the name that it knows it by", or(strings.Join(others, ", "), "no base model"), or(b.config.Serve.Model, b.config.Base))
+	return "", fmt.Errorf("%w: the server has %s and not the base %s; start it with that, or set serve.model to the name that it knows it by", lineage.ErrHalt, or(strings.Join(others, ", "), "no base model"), or(b.config.Serve.Model, b.config.Base))
 }
 
 func or(a, b string) string {

@@ -27,6 +27,7 @@ type serverOf struct {
 	loras   []string // files that a llama-server was started with
 	whole   string   // file of the weights that it was started with
 	cuts    bool     // Ollama: cuts prompts to the context
+	dir     string   // of what was uploaded
 
 	mu       sync.Mutex
 	waits    int // requests that are answered by 503 first
@@ -40,6 +41,7 @@ type serverOf struct {
 func (s *serverOf) start(t *testing.T) string {
 	t.Helper()
 	s.forget()
+	s.dir = t.TempDir()
 	if s.base == "" {
 		s.base = "tiny-base"
 	}
@@ -195,7 +197,7 @@ func (s *serverOf) create(w http.ResponseWriter, in map[string]any) {
 		reply(w, 400, map[string]any{"error": "neither from nor files"})
 		return
 	}
-	dir, _ := os.MkdirTemp("", "ollama")
+	dir, _ := os.MkdirTemp(s.dir, "ollama")
 	os.WriteFile(filepath.Join(dir, "adapter_model.safetensors"), data, 0o644)
 	name := in["model"].(string)
 	s.adapters[name] = dir

@@ -34,15 +34,11 @@ func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact,
 	if err := b.entered(); err != nil {
 		return nil, err
 	}
-	select {
-	case b.training <- struct{}{}:
-		defer func() { <-b.training }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if err := ctx.Err(); err != nil {
+	leave, err := trainers.enter(ctx, b.config.Train.Parallel)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	w, err := b.prepare(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/heirloom-sim/heirloom/lineage"
 )
 
 // wire asks a server what the OpenAI protocol has no words for. The key goes to
@@ -177,9 +179,9 @@ func (w wire) awaitReady(ctx context.Context, kind string, limit time.Duration, 
 		case gone != nil && gone() != nil:
 			return gone()
 		case err != nil && gone == nil && time.Since(begun) > min(limit, unstarted):
-			return fmt.Errorf("%w; start it, or write serve.cmd so that it is started", err)
+			return fmt.Errorf("command: %w: %w; start it, or write serve.cmd so that it is started", lineage.ErrHalt, err)
 		case time.Since(begun) > limit:
-			return fmt.Errorf("%s is not ready after serve.start_timeout, %s", w.url, limit)
+			return fmt.Errorf("command: %w: %s is not ready after serve.start_timeout, %s", lineage.ErrHalt, w.url, limit)
 		}
 		if !told && time.Since(begun) > 2*time.Second {
 			told = true
