@@ -141,7 +141,7 @@ func TestGradientOfAdapters(t *testing.T) {
 	if _, err := trainer.Gradient(batch); err != nil {
 		t.Fatal(err)
 	}
-	r := newReference(base)
+	r := newReference(trainer.adapter.whole)
 	for i, id := range trainer.adapter.order {
 		w := base.Tensors[id]
 		a, b := trainer.adapter.tensors[2*i], trainer.adapter.tensors[2*i+1]
