@@ -97,3 +97,10 @@ func run(t tile, loops []inner) {
 		}
 	}
 }
+
+// Prefetch asks for memory that is needed soon.
+func Prefetch(x []float32) {
+	if len(x) > 0 {
+		prefetch(&x[0], (len(x)+15)/16)
+	}
+}

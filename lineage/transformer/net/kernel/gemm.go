@@ -20,10 +20,13 @@ type Packed struct {
 
 func round(n, to int) int { return (n + to - 1) / to * to }
 
+// PackedSize is the number of elements that a packed matrix takes.
+func PackedSize(k, n int) int { return k * round(n, Lanes) }
+
 // NewPacked is a packed matrix of zeros, in data where that is long enough; what
 // data held is then not cleared.
 func NewPacked(k, n int, data []float32) Packed {
-	size := k * round(n, Lanes)
+	size := PackedSize(k, n)
 	if cap(data) < size {
 		data = make([]float32, size)
 	}
@@ -136,5 +139,12 @@ func (t tile) narrow(n int) {
 		for r := range part.rows {
 			copy(t.c[(i+r)*t.ci:][:n], side[r*t.cols:])
 		}
+	}
+}
+
+// Prefetch asks for the first rows and columns of a packed matrix.
+func (p Packed) Prefetch(k, n int) {
+	for j := 0; j < min(n, p.N); j += p.panel {
+		Prefetch(p.data[j*p.stored:][:p.width(j)*k])
 	}
 }
