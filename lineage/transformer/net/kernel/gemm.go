@@ -77,17 +77,22 @@ func (p *Packed) SetRow(i int, row []float32) {
 }
 
 func packPanel(dst, src []float32, row, col, k, n, width int) {
-	for i := range k {
-		d := dst[i*width:][:width]
-		s := src[i*row:]
-		if col == 1 {
-			copy(d, s[:n])
-		} else {
-			for j := range n {
-				d[j] = s[j*col]
-			}
+	if n < width {
+		clear(dst)
+	}
+	if col == 1 {
+		for i := range k {
+			copy(dst[i*width:][:n], src[i*row:])
 		}
-		clear(d[n:])
+		return
+	}
+	// By columns, which lie together where the matrix is a transposed one.
+	for j := range n {
+		s, at := src[j*col:], j
+		for i := range k {
+			dst[at] = s[i*row]
+			at += width
+		}
 	}
 }
 
