@@ -37,6 +37,9 @@ var mayImport = map[string][]string{
 	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/serve", "lineage/command", "lineage/popgen",
 		"detectors", "detectors/protocol", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
+
+	"lineage/transformer/net":        {"lineage/transformer/net/kernel"},
+	"lineage/transformer/net/kernel": {},
 }
 
 // doors are the packages that may import a third-party module: one each, but for
@@ -52,7 +55,7 @@ var doors = map[string][]string{
 	"go.yaml.in/yaml":                   {"sim"},
 	"github.com/parquet-go/parquet-go":  {"corpus"},
 	"github.com/klauspost/compress":     {"corpus", "lineage/store"},
-	"golang.org/x/sys":                  {"lineage/store"},
+	"golang.org/x/sys":                  {"lineage/store", "lineage/transformer/net/kernel"},
 	"github.com/rivo/uniseg":            {"reports"},
 	"gonum.org/v1/gonum":                {"lineage/popgen", "lineage/urn", "detectors"},
 	"golang.org/x/text":                 {"detectors"},
