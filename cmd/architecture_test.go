@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"lineage":                   {},
 	"lineage/urn":               {"lineage"},
 	"lineage/ngram":             {"lineage"},
+	"lineage/transformer":       {"lineage", "lineage/transformer/net"},
 	"lineage/store":             {"lineage"},
 	"lineage/openai":            {"lineage"},
 	"lineage/openai/openaitest": {},
@@ -32,7 +33,7 @@ var mayImport = map[string][]string{
 	"sim":                       {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":             {},
 	"reports":                   {"lineage", "lineage/popgen", "corpus"},
-	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/popgen",
+	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/transformer", "lineage/store", "lineage/openai", "lineage/popgen",
 		"detectors", "detectors/protocol", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }

@@ -42,25 +42,32 @@ func (e *encoder) prompt(messages []lineage.Message) []int32 {
 	return append(e.document(messages, false).tokens, assistantTurn)
 }
 
+// window is a sequence of tokens, and which of tokens[1:] are learned.
+type window struct {
+	tokens  []int32
+	learned []bool
+	count   int // of the learned
+}
+
 // windows cuts a document into sequences of at most context+1 tokens, such that
 // every learned token is predicted in exactly one of them. A document that is
 // longer begins anew every ¾ of a context: the first quarter of each later
 // sequence is read and not learned, so that no token is predicted from less than
 // that. Sequences in which nothing is learned are left out.
-func (s span) windows(context int, yield func(tokens []int32, learned []bool)) {
-	for from, start := 0, 0; start < len(s.tokens); {
+func (s span) windows(context int) (all []window) {
+	for from, start := 0, 1; start < len(s.tokens); {
 		to := min(from+context+1, len(s.tokens))
-		learned, any := make([]bool, to-from-1), false
-		for t := max(start, from+1); t < to; t++ {
-			learned[t-from-1] = s.learned[t]
-			any = any || s.learned[t]
+		w := window{tokens: s.tokens[from:to:to], learned: make([]bool, to-from-1)}
+		for t := start; t < to; t++ {
+			if s.learned[t] {
+				w.learned[t-from-1] = true
+				w.count++
+			}
 		}
-		if any {
-			yield(s.tokens[from:to:to], learned)
-		}
-		if to == len(s.tokens) {
-			return
+		if w.count > 0 {
+			all = append(all, w)
 		}
 		start, from = to, to-1-context/4
 	}
+	return all
 }
