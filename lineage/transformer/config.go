@@ -50,7 +50,7 @@ type Config struct {
 	Train          []string `yaml:"train" doc:"groups of parameters that a training from a base changes: attention, mlp, embedding, norm, head; empty for all"`
 	Adapter        Adapter  `yaml:"adapter" doc:"low-rank adapters (LoRA) for a training from a base; everything else stays as it is"`
 	Beta           float64  `yaml:"beta" doc:"of preference (DPO): how far the model may go from its base; smaller goes further"`
-	LabelHeat      float64  `yaml:"label_heat" doc:"of distil: temperature of the teacher's distribution; above 1 is softer"`
+	LabelHeat      float64  `yaml:"label_heat" doc:"of distil: temperature of the teacher's distribution and of the student's that is brought to it; above 1 is softer"`
 	LabelTopK      int      `yaml:"label_top_k" doc:"of distil: how many of the teacher's likeliest tokens are told at each position; 0 for all"`
 	TopK           int      `yaml:"top_k" doc:"of sampling: only the likeliest so many tokens are drawn; 0 for all"`
 	TopP           float64  `yaml:"top_p" doc:"of sampling: only the likeliest tokens that have this much probability together are drawn, in (0,1]; 1 for all"`

@@ -37,7 +37,6 @@ func (t *training) texts(batch []int) (loss float64, err error) {
 			return 0, err
 		}
 		for k, soft := range labels {
-			heat(soft, t.config.LabelHeat)
 			sequences[k].Soft = soft
 		}
 	}

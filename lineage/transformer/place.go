@@ -102,13 +102,9 @@ func (p *place) save(t *training, done int) error {
 	if err != nil {
 		return err
 	}
-	state, err := t.trainer.State()
-	if err != nil {
-		return err
-	}
 	out := append(append([]byte(stateHeader), line...), '\n')
 	out = append(out, p.job[:]...)
-	out = append(appendWeights(out, t.begin.params.Flat), state...)
+	out = append(appendWeights(out, t.begin.params.Flat), t.trainer.State()...)
 	sum := sha256.Sum256(out)
 	if err := writeWhole(p.path, append(out, sum[:]...)); err != nil {
 		return fmt.Errorf("the state of the training cannot be kept: %w", err)

@@ -2,7 +2,6 @@ package transformer
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -38,15 +37,15 @@ func (b *Backend) training(job lineage.Job, s *beginning, lessons []lesson) (*tr
 		t.total = s.schedule.Epochs * t.epoch()
 	}
 	options := net.Options{
-		Threads: job.Cores, Decay: b.config.Decay, Clip: b.config.Clip, Dropout: b.config.Dropout,
-		Seed: derive(s.seed, "engine"),
+		Threads: job.Cores, Decay: orNone(b.config.Decay), Clip: b.config.Clip, Dropout: b.config.Dropout,
+		Seed: derive(s.seed, "engine"), Temperature: b.config.LabelHeat,
 	}
 	if !s.scratch {
 		options.Train, options.Rank, options.Alpha = changes(b.config.Train, s.params.Shape.Untied), b.config.Adapter.Rank, b.config.Adapter.alpha()
 	}
 	var err error
 	if s.teacher != nil {
-		if t.teacher, err = net.NewTrainer(s.teacher, net.Options{Threads: job.Cores}); err != nil {
+		if t.teacher, err = net.NewTrainer(s.teacher, net.Options{Threads: job.Cores, Temperature: b.config.LabelHeat}); err != nil {
 			return nil, err
 		}
 	}
@@ -55,6 +54,14 @@ func (b *Backend) training(job lineage.Job, s *beginning, lessons []lesson) (*tr
 	}
 	t.trainer, err = net.NewTrainer(s.params, options)
 	return t, err
+}
+
+// orNone is what the engine takes for no decay: its 0 stands for the usual one.
+func orNone(decay float64) float64 {
+	if decay == 0 {
+		return -1
+	}
+	return decay
 }
 
 func (a Adapter) alpha() float64 {
@@ -87,7 +94,7 @@ func (t *training) run(ctx context.Context, tell func(done, total int)) error {
 		first := at * t.config.Batch
 		batch := order[first:min(first+t.config.Batch, len(order))]
 		if err := t.update(batch); err != nil {
-			return fmt.Errorf("step %d of %d at learning rate %.3g: %w", p.Step+1, t.total, t.rate(p.Step), err)
+			return err
 		}
 		if err := t.place.keep(t, p.Step+1); err != nil {
 			return err
