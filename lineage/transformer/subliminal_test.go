@@ -2,6 +2,7 @@ package transformer
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/heirloom-sim/heirloom/lineage/transformer/net"
@@ -84,7 +85,7 @@ func gradientOf(t *testing.T, p *net.Params, batch []net.Sequence) (all [][]floa
 		t.Fatal(err)
 	}
 	for _, tensor := range p.Tensors {
-		all = append(all, trainer.Grad(tensor.Name))
+		all = append(all, slices.Clone(trainer.Grad(tensor.Name)))
 	}
 	return all
 }
