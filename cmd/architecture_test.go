@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"corpus":                    {},
 	"lineage":                   {},
 	"lineage/urn":               {"lineage"},
+	"lineage/transformer":       {"lineage", "lineage/transformer/net"},
 	"lineage/ngram":             {"lineage"},
 	"lineage/store":             {"lineage"},
 	"lineage/openai":            {"lineage"},
