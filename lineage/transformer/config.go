@@ -80,7 +80,7 @@ var presets = map[string]net.Shape{
 func Defaults() Config {
 	return Config{
 		Preset: "nano", Tokenizer: Corpus, Initialisation: Different,
-		Epochs: 3, LearningRate: 1e-3, Scratch: Schedule{Epochs: 30, LearningRate: 2e-3},
+		Epochs: 3, LearningRate: 1e-3, Scratch: Schedule{Epochs: 20, LearningRate: 2e-3},
 		Batch: 8, Warmup: .05, Decay: .1, Clip: 1, Beta: .1, LabelHeat: 1, TopP: 1,
 	}
 }

@@ -360,7 +360,9 @@ func TestBadBatchesAreRefused(t *testing.T) {
 		"soft K":             func(q *Sequence) { q.Soft = &Soft{} },
 		"soft mass":          func(q *Sequence) { q.Soft = &Soft{K: 1, Tokens: []int32{1, 2}, Prob: []float32{.5, 1.5}} },
 		"soft foreign token": func(q *Sequence) { q.Soft = &Soft{K: 1, Tokens: []int32{1, 77}, Prob: []float32{.5, .5}} },
-		"soft NaN":           func(q *Sequence) { q.Soft = &Soft{K: 1, Tokens: []int32{1, 2}, Prob: []float32{.5, float32(math.NaN())}} },
+		"soft NaN": func(q *Sequence) {
+			q.Soft = &Soft{K: 1, Tokens: []int32{1, 2}, Prob: []float32{.5, float32(math.NaN())}}
+		},
 	} {
 		q := Sequence{Tokens: slices.Clone(good.Tokens), Weight: slices.Clone(good.Weight)}
 		change(&q)
