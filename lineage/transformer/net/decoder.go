@@ -37,6 +37,7 @@ const readRows = 64
 // NewDecoder makes a decoder with empty slots.
 func NewDecoder(p *Params, slots, threads int) *Decoder {
 	d := &Decoder{weights: newWeights(p), threads: threads, slots: make([]slot, slots)}
+	d.open(p.Shape)
 	d.weights.pack(threads, false)
 	return d
 }
@@ -152,7 +153,6 @@ type part struct {
 func (d *Decoder) run(r *reader, p *portion, tokens [][]int32, logits []float32) {
 	s, a := d.weights.shape, r.acts
 	for _, q := range p.parts {
-		d.slots[q.slot].open(s)
 		for i, token := range q.tokens {
 			d.weights.embed(a.x[(q.first+i)*s.Width:][:s.Width], token, d.slots[q.slot].length+i)
 		}
@@ -186,15 +186,18 @@ func (d *Decoder) finish(r *reader, p *portion, logits []float32) {
 	kernel.Mul(logits[first*s.Vocab:], s.Vocab, kernel.Matrix{Data: r.acts.normed, Row: s.Width, Col: 1}, len(p.parts), d.weights.head.forward, false)
 }
 
-// open makes the cache of a slot at its first use.
-func (c *slot) open(s Shape) {
-	if c.keys != nil {
-		return
-	}
+// open makes the caches of all slots, one after the other in memory.
+func (d *Decoder) open(s Shape) {
 	width := s.Width / s.Heads
-	for range s.Layers * s.Heads {
-		c.keys = append(c.keys, kernel.NewPacked(width, s.Context, nil))
-		c.values = append(c.values, kernel.NewPacked(s.Context, width, nil))
+	keys, values := kernel.PackedSize(width, s.Context), kernel.PackedSize(s.Context, width)
+	memory := kernel.Memory(len(d.slots) * s.Layers * s.Heads * (keys + values))
+	for i := range d.slots {
+		c := &d.slots[i]
+		for range s.Layers * s.Heads {
+			c.keys = append(c.keys, kernel.NewPacked(width, s.Context, memory[:keys]))
+			c.values = append(c.values, kernel.NewPacked(s.Context, width, memory[keys:][:values]))
+			memory = memory[keys+values:]
+		}
 	}
 }
 
@@ -205,6 +208,11 @@ func (c *slot) attend(s Shape, r *reader, l int, q part) {
 	out := r.acts.heads[q.first*d:]
 	for h := range s.Heads {
 		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
+		// The next head is asked for while this one is computed.
+		if next := l*s.Heads + h + 1; next < len(c.keys) {
+			c.keys[next].Prefetch(width, c.length+1)
+			c.values[next].Prefetch(c.length+1, width)
+		}
 		for i := range q.tokens {
 			k := rows[i*3*d+d+h*width:]
 			keys.SetColumn(c.length+i, k[:width])
@@ -215,66 +223,4 @@ func (c *slot) attend(s Shape, r *reader, l int, q part) {
 			r.attention.attend(out[i*d+h*width:], d, query, c.length+i, min(queryRows, len(q.tokens)-i), *keys, *values)
 		}
 	}
-}
-
-// Draw chooses a token: among the topK most probable ones (0: all), of those the
-// most probable ones that have topP of the probability together (0 or 1: all;
-// nucleus sampling, Holtzman et al. 2020), by u in [0, 1). The logits are divided
-// by the temperature; at 0 the first of the most probable tokens is taken.
-func Draw(logits []float32, temperature float64, topK int, topP float64, u float64) int32 {
-	if temperature <= 0 {
-		best := 0
-		for i, z := range logits {
-			if z > logits[best] {
-				best = i
-			}
-		}
-		return int32(best)
-	}
-	p := append([]float32(nil), logits...)
-	kernel.Softmax(p, float32(1/temperature))
-	if topK <= 0 && (topP <= 0 || topP >= 1) {
-		return pick(p, nil, u)
-	}
-	order := ranked(nil, p)
-	if topK > 0 {
-		order = order[:min(topK, len(order))]
-	}
-	if topP > 0 && topP < 1 {
-		total, sum := 0.0, 0.0
-		for _, token := range order {
-			total += float64(p[token])
-		}
-		for i, token := range order {
-			if sum += float64(p[token]); sum >= topP*total {
-				order = order[:i+1]
-				break
-			}
-		}
-	}
-	return pick(p, order, u)
-}
-
-// pick draws by the probabilities of some tokens; nil: of all.
-func pick(p []float32, order []int32, u float64) int32 {
-	n := len(order)
-	at := func(i int) int32 { return order[i] }
-	if order == nil {
-		n, at = len(p), func(i int) int32 { return int32(i) }
-	}
-	total := 0.0
-	for i := range n {
-		total += float64(p[at(i)])
-	}
-	u *= total
-	last := int32(0)
-	for i := range n {
-		if q := float64(p[at(i)]); q > 0 {
-			last = at(i)
-			if u -= q; u < 0 {
-				break
-			}
-		}
-	}
-	return last
 }

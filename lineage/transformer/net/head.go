@@ -106,11 +106,14 @@ func (t *target) gradient(logits []float32, temperature float32) float64 {
 		return t.softGradient(logits, 1/temperature)
 	}
 	z := logits[t.token]
-	loss := float64(kernel.Softmax(logits, 1)) - float64(z)
+	loss := logSum(kernel.Softmax(logits, 1)) - float64(z)
 	logits[t.token]--
 	kernel.Scale(logits, t.weight)
 	return loss
 }
+
+// logSum is log Σ exp(z) of what Softmax returns.
+func logSum(top, sum float32) float64 { return float64(top) + math.Log(float64(sum)) }
 
 // softGradient is the same for a distribution p: the cross-entropy −Σ p·log q with
 // all tokens that p does not name as one outcome of probability r, −r·log(1−Q).
@@ -121,11 +124,11 @@ func (t *target) softGradient(logits []float32, scale float32) float64 {
 	for e := range s.K {
 		z[e] = logits[s.token(t.first+e)] * scale
 	}
-	lse := kernel.Softmax(logits, scale)
+	lse := logSum(kernel.Softmax(logits, scale))
 	loss, named, rest := 0.0, 0.0, 1.0
 	for e := range s.K {
 		p := float64(s.Prob[t.first+e])
-		loss += p * (float64(lse) - float64(z[e]))
+		loss += p * (lse - float64(z[e]))
 		named += float64(logits[s.token(t.first+e)])
 		rest -= p
 		z[e] = logits[s.token(t.first+e)] - float32(p)
