@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"corpus":                    {},
 	"lineage":                   {},
 	"lineage/urn":               {"lineage"},
+	"lineage/transformer":       {"lineage", "lineage/transformer/net"},
 	"lineage/ngram":             {"lineage"},
 	"lineage/store":             {"lineage"},
 	"lineage/openai":            {"lineage"},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"sim":                       {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":             {},
 	"reports":                   {"lineage", "lineage/popgen", "corpus"},
-	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/serve", "lineage/command", "lineage/popgen",
+	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/transformer", "lineage/store", "lineage/openai", "lineage/serve", "lineage/command", "lineage/popgen",
 		"detectors", "detectors/protocol", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 
