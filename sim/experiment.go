@@ -174,7 +174,8 @@ type Line struct {
 	Backend    *BackendSpec    `yaml:"backend" doc:"what is trained: a kind of backend with its settings"`
 	Learner    lineage.Learner `yaml:"learner" doc:"how a corpus becomes weights: sft, sdf, preference or distil, as the backend can"`
 	Base       lineage.Base    `yaml:"base" doc:"where weights start: foundation, parent or scratch"`
-	Foundation string          `yaml:"foundation" doc:"source that the foundation is trained on"`
+	Foundation Foundation      `yaml:"foundation" doc:"the model that base: foundation starts from: the source that it is trained on, or a mapping"`
+	Teacher    *Teacher        `yaml:"teacher" doc:"for the learner distil, whose distribution is learned: self, a line's name, or a mapping"`
 	Corpus     Mixture         `yaml:"corpus" doc:"what each generation is trained on"`
 	Publish    Asking          `yaml:"publish" doc:"what the world asks each generation; the answers are its outputs, and prevalence is measured on them"`
 	Probe      Asking          `yaml:"probe" doc:"how often each probe conversation is asked; penetrance is measured on the answers"`
@@ -197,6 +198,7 @@ type Mixture struct {
 	Human  string  `yaml:"human" doc:"source of text from outside for the preset, and for generation 0"`
 	Share  float64 `yaml:"share" doc:"share of fresh human text, for the preset anchored"`
 	Parts  []Part  `yaml:"parts" doc:"parts with shares that sum to 1"`
+	Pairs  *Pairs  `yaml:"pairs" doc:"for the learner preference: each document from outputs becomes a pair, by a detector's score"`
 }
 
 // Part is one part of a mixture: exactly one of Human, Outputs, Corpus and Seed.

@@ -56,12 +56,16 @@ func (m *making) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(rec.Filters) != len(m.Filters) {
-		return fmt.Errorf("%s: tells of %d filters and the corpus has %d; it was begun by another version of this program, so start in a new folder", lineage.CorpusKey(m.id), len(rec.Filters), len(m.Filters))
+	filters := len(m.Filters)
+	if m.pairing() != nil {
+		filters++
+	}
+	if len(rec.Filters) != filters {
+		return fmt.Errorf("%s: tells of %d filters and the corpus has %d; it was begun by another version of this program, so start in a new folder", lineage.CorpusKey(m.id), len(rec.Filters), filters)
 	}
 	m.node = lineage.Node{
 		ID: m.id, Line: m.Line, Replicate: m.replicate, Generation: m.Generation,
-		Backend: m.Backend, Learner: m.Learner, Base: m.Base, BaseNode: m.from,
+		Backend: m.Backend, Learner: m.Learner, Base: m.Base, BaseNode: m.from, Teacher: m.teacher, Edits: m.edits(),
 		Documents: rec.Corpus.Len(), Filters: rec.Filters, Outputs: m.Publish.Count, Probes: m.Probe.Count,
 		Prompts: m.Publish.Prompts, Questions: m.Probe.Prompts,
 	}
@@ -72,7 +76,7 @@ func (m *making) assemble(ctx context.Context) error {
 
 // draw draws a corpus that is not recorded, and records it.
 func (m *making) draw(ctx context.Context) ([]*strand, lineage.Drawn, error) {
-	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job)
+	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job, m.start)
 	if err != nil {
 		return nil, lineage.Drawn{}, err
 	}
@@ -81,6 +85,26 @@ func (m *making) draw(ctx context.Context) ([]*strand, lineage.Drawn, error) {
 		rec.Corpus[i] = s.Strand
 	}
 	return drawn, rec, m.Ledger.Save(lineage.CorpusKey(m.id), rec)
+}
+
+// start opens the model whose weights training starts from.
+func (m *making) start(ctx context.Context) (lineage.Model, error) {
+	base, err := m.artifact(ctx, m.Study.byID[m.from], nil)
+	if err != nil {
+		return nil, err
+	}
+	return m.backend.Open(ctx, base)
+}
+
+// edits are in words what is done to the text of the corpus before training.
+func (s *shape) edits() (all []string) {
+	for _, e := range s.Sanitise {
+		all = append(all, e.String())
+	}
+	if in := s.Inoculate; in != nil {
+		all = append(all, "inoculate")
+	}
+	return all
 }
 
 // recipeRef is the recipe of a node: a shape, and what differs by replicate.
@@ -170,13 +194,20 @@ func (r *Runner) learn(ctx context.Context, j *job, drawn []*strand) (lineage.Ar
 	for _, s := range drawn {
 		job.Count += len(s.Indices)
 	}
-	job.Examples = examples(r.Ledger, drawn)
+	job.Examples = r.Study.examples(r.Ledger, j, drawn)
 	if j.from != "" {
 		base, err := r.artifact(ctx, r.Study.byID[j.from], nil)
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
 		job.Base = base
+	}
+	if j.teacher != "" {
+		teacher, err := r.artifact(ctx, r.Study.byID[j.teacher], nil)
+		if err != nil {
+			return nil, fmt.Errorf("teacher: %w", err)
+		}
+		job.Teacher = teacher
 	}
 	art, err := j.backend.Train(ctx, job)
 	if err != nil {

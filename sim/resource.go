@@ -19,6 +19,7 @@ import (
 type source struct {
 	name, digest string
 	corpus.Pool
+	pairs bool // its documents have a rejected side
 }
 
 // prompts are conversations to be asked, under their digest.
@@ -98,12 +99,21 @@ func (r *resources) source(w *World, name string) (*source, error) {
 	if s.Len() == 0 {
 		return nil, fmt.Errorf("sources.%s: no document of it is left; look at where, label and the file", name)
 	}
+	if s.pairs, err = paired(s); err != nil {
+		return nil, fmt.Errorf("sources.%s: %w", name, err)
+	}
 	if s.Len() > 1<<31 {
 		return nil, fmt.Errorf("sources.%s: %d documents are more than 2^31", name, s.Len())
 	}
 	r.sources[key] = s
 	r.contents[s.digest] = s
 	return s, nil
+}
+
+// paired tells whether the documents of a source are pairs, by the first one.
+func paired(s *source) (bool, error) {
+	doc, err := s.Document(0)
+	return doc.Rejected != nil, err
 }
 
 // byDigest finds an opened source by its content, nil where there is none.
@@ -119,14 +129,14 @@ func (r *resources) open(name string, spec *Source) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &source{name, digest(data, canonical(&spec.Options)), list}, nil
+		return &source{name: name, digest: digest(data, canonical(&spec.Options)), Pool: list}, nil
 	}
 	f, err := corpus.Open(r.path(spec.File), spec.Options)
 	if err != nil {
 		return nil, err
 	}
 	r.closers = append(r.closers, f)
-	return &source{name, f.Digest(), f}, nil
+	return &source{name: name, digest: f.Digest(), Pool: f}, nil
 }
 
 func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {

@@ -91,8 +91,10 @@ func (b *schema) of(t reflect.Type) map[string]any {
 		return b.interventions()
 	case reflect.TypeFor[Window]():
 		return map[string]any{"anyOf": []any{map[string]any{"type": "integer", "minimum": 1}, map[string]any{"const": "all"}}}
-	case reflect.TypeFor[*Ancestor]():
+	case reflect.TypeFor[*Ancestor](), reflect.TypeFor[*Teacher](), reflect.TypeFor[*Foundation]():
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, b.object(t.Elem())}}
+	case reflect.TypeFor[Foundation]():
+		return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, b.object(t)}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -246,10 +246,21 @@ func (l *Line) check(s *Scope) {
 		}
 	}
 	s.oneOf("base", string(l.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
-	if l.Base == lineage.Foundation && l.Foundation == "" {
+	if l.Base == lineage.Foundation && l.Foundation.Source == "" {
 		s.fault("foundation", "base: foundation needs the source that the foundation is trained on")
 	}
-	s.optionalSource("foundation", l.Foundation)
+	l.Foundation.check(&Scope{s.world, join(s.path, "foundation")})
+	if (l.Learner == lineage.Distil) != (l.Teacher != nil) {
+		s.fault("teacher", "learner: distil and a teacher go together; a teacher is written teacher: self, or a line's name, or {foundation: SOURCE}")
+	} else if l.Teacher != nil {
+		l.Teacher.check(&Scope{s.world, join(s.path, "teacher")}, l)
+	}
+	if pairs := l.Corpus.Pairs; pairs != nil {
+		pairs.check(&Scope{s.world, join(s.path, "corpus.pairs")})
+		if l.Learner != lineage.Preference {
+			s.fault("corpus.pairs", "pairs are for learner: preference, and this line learns by %s", l.Learner)
+		}
+	}
 	s.optionalSource("held_out", l.HeldOut)
 	l.Corpus.check(&Scope{s.world, join(s.path, "corpus")})
 	l.Publish.check(&Scope{s.world, join(s.path, "publish")})

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -20,7 +21,7 @@ type Foundation struct {
 func (f *Foundation) decode(d *decoder, path string, n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && !isNull(n) {
 		d.places[path] = place{n.Line, n.Column}
-		d.scalarString(path, n, &f.Source)
+		d.scalar(path, n, reflect.ValueOf(&f.Source).Elem())
 		return
 	}
 	type plain Foundation
@@ -61,7 +62,7 @@ func (t *Teacher) decode(d *decoder, path string, n *yaml.Node) {
 	t.Back = 1
 	if n.Kind == yaml.ScalarNode && !isNull(n) {
 		d.places[path] = place{n.Line, n.Column}
-		d.scalarString(path, n, &t.Line)
+		d.scalar(path, n, reflect.ValueOf(&t.Line).Elem())
 		return
 	}
 	type plain Teacher
@@ -173,7 +174,9 @@ func (b *shaping) learner() error {
 	case lineage.Preference:
 		if !slices.ContainsFunc(s.Blocks, func(blk block) bool { return blk.pairs() }) {
 			s.Learner = plainLearner(p.Learner, p.Backend.Kind)
+			return nil
 		}
+		return s.unpaired()
 	case lineage.Distil:
 		t := p.Teacher
 		switch {
