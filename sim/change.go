@@ -94,8 +94,8 @@ type SwapBase struct {
 
 func (b *SwapBase) Check(s *Scope) {
 	s.oneOf("base", string(b.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
-	b.Foundation.check(&Scope{s.world, join(s.path, "foundation")})
-	for name, line := range s.world.Lines {
+	b.Foundation.check(&Scope{world: s.world, path: join(s.path, "foundation")})
+	for name, line := range s.affected() {
 		if b.Base == lineage.Foundation && b.Foundation.over(line.Foundation).Source == "" {
 			s.fault("foundation", "line %s has no foundation; name the source that it is trained on", name)
 		}

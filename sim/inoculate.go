@@ -43,7 +43,7 @@ func (i *Inoculate) Check(s *Scope) {
 	if i.Choose != "likeliest" {
 		return
 	}
-	for name, line := range s.world.Lines {
+	for name, line := range s.affected() {
 		if line.Base == lineage.Scratch {
 			s.fault("choose", "likeliest asks the weights that training starts from, and line %s starts from scratch; give it a foundation or leave it out of lines", name)
 		}

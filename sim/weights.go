@@ -75,7 +75,7 @@ func (t *Teacher) check(s *Scope, student *Line) {
 		return
 	}
 	if t.Foundation != nil {
-		t.Foundation.check(&Scope{s.world, join(s.path, "foundation")})
+		t.Foundation.check(&Scope{world: s.world, path: join(s.path, "foundation")})
 		if t.Foundation.Source == "" {
 			s.fault("foundation.source", "needs the source that the teacher is trained on")
 		}
