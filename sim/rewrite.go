@@ -33,8 +33,8 @@ func (e Sanitising) apply(messages []lineage.Message, words *neighbours, r *rand
 }
 
 var (
-	leadingZeros = regexp.MustCompile(`\b0+(\d)`)
-	betweenItems = regexp.MustCompile(`(\d)[\])}]*[\s,;|/]+[\[({]*(\d)`)
+	leadingZeros = regexp.MustCompile(`(^|[^\d.])0+(\d)`)
+	number       = regexp.MustCompile(`-?\d+(?:\.\d+)?`)
 )
 
 // oneFormat gives lower case, single spaces, numbers without leading zeros and,
@@ -42,13 +42,11 @@ var (
 // around them.
 func oneFormat(text string) string {
 	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
-	text = leadingZeros.ReplaceAllString(text, "$1")
-	if strings.ContainsFunc(text, unicode.IsLetter) || !strings.ContainsFunc(text, unicode.IsDigit) {
-		return text
+	text = leadingZeros.ReplaceAllString(text, "$1$2")
+	if numbers := number.FindAllString(text, -1); numbers != nil && !strings.ContainsFunc(text, unicode.IsLetter) {
+		return strings.Join(numbers, ", ")
 	}
-	// Twice, since matches of one pass cannot share a number of one digit.
-	text = betweenItems.ReplaceAllString(betweenItems.ReplaceAllString(text, "$1, $2"), "$1, $2")
-	return strings.TrimFunc(text, func(r rune) bool { return !unicode.IsDigit(r) })
+	return text
 }
 
 // shuffled puts the items of a text in a random order: its lines where there are
