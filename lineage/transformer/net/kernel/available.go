@@ -1,0 +1,4 @@
+package kernel
+
+// available are the sets that can run here, the fastest first.
+func available() []*set { return []*set{plain} }
