@@ -33,22 +33,34 @@ type Experiment struct {
 	Interventions []*Intervention          `yaml:"interventions" doc:"edits of a generation's plan, applied in this order"`
 }
 
-// Source is a file or a catalogue corpus, and how its rows become documents.
+// Source is a file or a catalogue corpus, and how its rows become documents; or
+// templates that documents are made from.
 type Source struct {
-	File    string `yaml:"file" doc:"path, relative to the experiment file"`
-	Builtin string `yaml:"builtin" doc:"name in the catalogue, such as web/everyday"`
+	File     string    `yaml:"file" doc:"path, relative to the experiment file"`
+	Builtin  string    `yaml:"builtin" doc:"name in the catalogue, such as web/everyday"`
+	Generate *Generate `yaml:"generate" doc:"templates to make documents from, instead of a file"`
 	corpus.Options
 }
 
 func (s *Source) decode(d *decoder, path string, n *yaml.Node) {
 	var from struct {
-		File    string `yaml:"file"`
-		Builtin string `yaml:"builtin"`
+		File     string    `yaml:"file"`
+		Builtin  string    `yaml:"builtin"`
+		Generate *Generate `yaml:"generate"`
 	}
 	d.into(path, n, &from, &s.Options)
-	s.File, s.Builtin = from.File, from.Builtin
-	if (s.File == "") == (s.Builtin == "") {
-		d.fault(path, n, "needs either file or builtin")
+	s.File, s.Builtin, s.Generate = from.File, from.Builtin, from.Generate
+	given := 0
+	for _, is := range []bool{s.File != "", s.Builtin != "", s.Generate != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		d.fault(path, n, "needs one of file, builtin and generate")
+	}
+	if s.Generate != nil && string(canonical(&s.Options)) != string(canonical(new(corpus.Options))) {
+		d.fault(path, n, "says how a file is read, and generate reads none; leave that out")
 	}
 }
 

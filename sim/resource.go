@@ -120,6 +120,9 @@ func paired(s *source) (bool, error) {
 func (r *resources) byDigest(digest string) *source { return r.contents[digest] }
 
 func (r *resources) open(name string, spec *Source) (*source, error) {
+	if g := spec.Generate; g != nil {
+		return &source{name: name, digest: digest([]byte(generateVersion), canonical(g)), Pool: g.documents()}, nil
+	}
 	if spec.Builtin != "" {
 		data, ok := catalogue.Corpus(spec.Builtin)
 		if !ok {
