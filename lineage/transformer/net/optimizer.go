@@ -112,7 +112,7 @@ func (t *Trainer) step(grads [][]float32, rate, norm float64) {
 			with.Keep = float32(1 - rate*o.Decay)
 		}
 		each(o.Threads, len(w.Data), func(_, from, to int) {
-			kernel.AdamW(w.Data[from:to], grads[i][from:to], m.m[w.first+from:w.first+to], m.v[w.first+from:w.first+to], &with)
+			kernel.AdamW(w.Data[from:to], grads[i][from:to], m.m[w.first+from:w.first+to], m.v[w.first+from:w.first+to], with)
 		})
 	}
 }

@@ -23,14 +23,13 @@ import (
 // Lanes is the number of partial sums of every sum over a row.
 const Lanes = 16
 
-// set is one implementation of the inner loops. Lengths are whole vectors of
-// Lanes elements where a comment says so; what remains is done in plain Go.
+// set is one implementation of the inner loops. Slices are not empty.
 type set struct {
 	name string
 	same string // sets of the same name give the same bits
 
-	rows, cols int // of the tile of a product that is summed in registers
-	tile       func(t *tile)
+	cols int // of a panel
+	tile func(t *tile)
 
 	softmax     func(x []float32, scale float32) (lse float32)
 	softmaxGrad func(dx, p []float32, scale float32)

@@ -9,7 +9,7 @@ import (
 // others against.
 var plain = &set{
 	name: "go", same: "go-" + runtime.GOARCH,
-	rows: 4, cols: 16, tile: plainTile,
+	cols: Lanes, tile: plainTile,
 	softmax: plainSoftmax, softmaxGrad: plainSoftmaxGrad,
 	norm: plainNorm, normGrad: plainNormGrad, gelu: plainGELU, geluGrad: plainGELUGrad,
 	add: plainAdd, scale: plainScale, squares: plainSquares, adam: plainAdam,

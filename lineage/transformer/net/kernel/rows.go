@@ -52,10 +52,12 @@ type Adam struct {
 	Keep                        float32 // 1 − rate·decay
 	Step                        float32 // rate / (1 − Beta1^t)
 	Root                        float32 // 1 / √(1 − Beta2^t)
+	rest1, rest2                float32 // 1 − Beta1, 1 − Beta2
 }
 
 // AdamW takes a step: it changes p, m and v.
-func AdamW(p, g, m, v []float32, s *Adam) {
+func AdamW(p, g, m, v []float32, s Adam) {
 	n := len(p)
-	active.adam(p, g[:n], m[:n], v[:n], s)
+	s.rest1, s.rest2 = 1-s.Beta1, 1-s.Beta2
+	active.adam(p, g[:n], m[:n], v[:n], &s)
 }

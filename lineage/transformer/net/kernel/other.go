@@ -1,3 +1,5 @@
+//go:build !amd64
+
 package kernel
 
 // available are the sets that can run here, the fastest first.
