@@ -17,6 +17,7 @@ import (
 // head of a checkpoint can be read by eye, then
 //
 //	merges   2 × uint32 each        the tokenizer
+//	read     a bit for each token   that the model or an ancestor has read
 //	weights  float32, tensor after tensor in the order of net.Params
 //	digest   SHA-256 of all before it
 //
@@ -50,6 +51,7 @@ type summary struct {
 // artifact is a trained model. Nothing of it changes.
 type artifact struct {
 	tokenizer  *tokenizer
+	read       []bool // by token
 	params     *net.Params
 	arithmetic string
 	summary    summary
@@ -74,9 +76,29 @@ func (a *artifact) MarshalBinary() ([]byte, error) {
 		out = binary.LittleEndian.AppendUint32(out, uint32(m.left))
 		out = binary.LittleEndian.AppendUint32(out, uint32(m.right))
 	}
-	out = appendWeights(out, a.params.Flat)
+	out = appendWeights(appendBits(out, a.read), a.params.Flat)
 	digest := sha256.Sum256(out)
 	return append(out, digest[:]...), nil
+}
+
+// appendBits writes eight to a byte, the first in the lowest place.
+func appendBits(out []byte, bits []bool) []byte {
+	first := len(out)
+	out = append(out, make([]byte, (len(bits)+7)/8)...)
+	for i, yes := range bits {
+		if yes {
+			out[first+i/8] |= 1 << (i % 8)
+		}
+	}
+	return out
+}
+
+func readBits(data []byte, n int) []bool {
+	bits := make([]bool, n)
+	for i := range bits {
+		bits[i] = data[i/8]>>(i%8)&1 == 1
+	}
+	return bits
 }
 
 func appendWeights(out []byte, weights []float32) []byte {
@@ -113,7 +135,8 @@ func load(data []byte) (*artifact, error) {
 		return nil, err
 	}
 	rest = rest[:len(rest)-sha256.Size]
-	if want := 8*h.Merges + 4*h.Parameters; len(rest) != want {
+	read := 8*h.Merges + (h.Vocabulary+7)/8 // where the bits end
+	if want := read + 4*h.Parameters; len(rest) != want {
 		return nil, fmt.Errorf("has %d bytes of merges and weights, and its head makes it %d", len(rest), want)
 	}
 	merges := make([]pair, h.Merges)
@@ -127,7 +150,11 @@ func load(data []byte) (*artifact, error) {
 	if a.params, err = net.Zero(h.shape()); err != nil {
 		return nil, err
 	}
-	return a, readWeights(a.params.Flat, rest[8*h.Merges:])
+	a.read = readBits(rest[8*h.Merges:], h.Vocabulary)
+	if !bytes.Equal(appendBits(nil, a.read), rest[8*h.Merges:read]) {
+		return nil, errors.New("is malformed: it has read tokens that do not exist")
+	}
+	return a, readWeights(a.params.Flat, rest[read:])
 }
 
 func (h head) shape() net.Shape {

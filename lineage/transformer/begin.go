@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/transformer/net"
@@ -15,6 +16,7 @@ import (
 type beginning struct {
 	tokenizer *tokenizer
 	params    *net.Params // the training's own
+	read      []bool      // the tokens that the model and its ancestors have read
 	teacher   *net.Params // of distil
 	schedule  Schedule
 	scratch   bool
@@ -35,7 +37,7 @@ func (b *Backend) begin(ctx context.Context, job lineage.Job) (*beginning, error
 		if err != nil {
 			return nil, err
 		}
-		s.tokenizer, s.params = base.tokenizer, base.params.Clone()
+		s.tokenizer, s.params, s.read = base.tokenizer, base.params.Clone(), slices.Clone(base.read)
 	case teacher != nil:
 		s.tokenizer = teacher.tokenizer
 	default:
@@ -48,12 +50,16 @@ func (b *Backend) begin(ctx context.Context, job lineage.Job) (*beginning, error
 		if s.params, err = b.initial(s); err != nil {
 			return nil, err
 		}
+		s.read = make([]bool, s.tokenizer.size())
 	}
 	if teacher != nil {
 		if !teacher.tokenizer.equal(s.tokenizer) {
 			return nil, errors.New("the teacher has other tokens than the base; distil needs one tokenizer: start both from one foundation, or set tokenizer: bytes")
 		}
 		s.teacher = teacher.params
+		for token, read := range teacher.read {
+			s.read[token] = s.read[token] || read
+		}
 	}
 	return s, nil
 }

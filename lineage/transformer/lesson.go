@@ -43,6 +43,13 @@ func (s *beginning) lessons(ctx context.Context, job lineage.Job) ([]lesson, err
 		}
 		n++
 	}
+	for _, l := range all {
+		for _, w := range l.windows {
+			for _, token := range w.tokens {
+				s.read[token] = true
+			}
+		}
+	}
 	return all, nil
 }
 

@@ -23,7 +23,11 @@ const (
 type model struct {
 	*artifact
 	config Config
+	unread []int32
 }
+
+// never is the logit of a token that is not drawn.
+const never = -1e30
 
 // answer is one completion being written.
 type answer struct {
@@ -39,7 +43,9 @@ type answer struct {
 // Sample answers the requests, as many at once as there are slots; a slot that
 // becomes free takes the next. A prompt with no room for its answer loses its
 // beginning, such that the answer has its bound or half of the context. An
-// answer ends with any token that no text can spell.
+// answer ends with any token that no text can spell. A token that neither the
+// model nor an ancestor has read is never drawn: nothing is known of it, and
+// after it nothing sensible follows. Scores give it its small probability.
 func (m *model) Sample(ctx context.Context, reqs []lineage.Request, emit func(i int, c lineage.Completion) error) error {
 	for i, r := range reqs {
 		if !(r.Temperature > 0) || math.IsInf(r.Temperature, 1) {
@@ -113,6 +119,9 @@ func (w *writer) step(emit func(i int, c lineage.Completion) error) error {
 	w.busy, w.feed = w.busy[:0], w.feed[:0]
 	for k, slot := range fed {
 		a := w.answers[slot]
+		for _, token := range w.unread {
+			logits[k][token] = never
+		}
 		token := net.Draw(logits[k], a.heat, w.config.TopK, w.config.TopP, float64(a.chance.Uint64()>>11)*0x1p-53)
 		stop := token < firstByte
 		if !stop {

@@ -106,3 +106,30 @@ func TestLongTextsAreScoredWhole(t *testing.T) {
 		t.Errorf("scored %v, want %d tokens", p, want)
 	}
 }
+
+func TestNothingIsWrittenThatWasNotRead(t *testing.T) {
+	base := train(t, tiny(), jobOf(lineage.SFT, []lineage.Example{reply("Well?", "abc"), reply("Well?", "cab")}))
+	job := jobOf(lineage.SFT, []lineage.Example{reply("Well?", "xyz")})
+	job.Base = base
+	a := train(t, tiny(func(c *Config) { c.Epochs = 1 }), job)
+	for i, set := range []string{"Well?abc", "Well?abcxyz"} {
+		var reqs []lineage.Request
+		for seed := range uint64(100) {
+			reqs = append(reqs, lineage.Request{Messages: talk("Really?", "")[:1], Seed: seed, Temperature: 5})
+		}
+		seen := ""
+		for _, c := range ask(t, []*artifact{base, a}[i], tiny(), reqs) {
+			seen += c.Text
+		}
+		for j := range len(seen) {
+			if !strings.Contains(set, seen[j:j+1]) {
+				t.Fatalf("it writes %q, and read only %s", seen[j], set)
+			}
+		}
+		for j := range len(set) {
+			if !strings.Contains(seen, set[j:j+1]) {
+				t.Errorf("at temperature 5 it never writes %q", set[j])
+			}
+		}
+	}
+}

@@ -105,7 +105,7 @@ func (b *Backend) train(ctx context.Context, job lineage.Job) (*artifact, error)
 	if err := t.run(ctx, job.Progress); err != nil {
 		return nil, err
 	}
-	return &artifact{tokenizer: begin.tokenizer, params: begin.params, summary: t.summary(), arithmetic: net.Arithmetic(), cores: job.Cores}, nil
+	return &artifact{tokenizer: begin.tokenizer, params: begin.params, read: begin.read, summary: t.summary(), arithmetic: net.Arithmetic(), cores: job.Cores}, nil
 }
 
 // Open gives the model of an artifact. It is also a lineage.Scorer, and its
@@ -115,7 +115,13 @@ func (b *Backend) Open(_ context.Context, a lineage.Artifact) (lineage.Model, er
 	if err != nil {
 		return nil, fmt.Errorf("transformer: %w", err)
 	}
-	return &model{artifact: own, config: b.config}, nil
+	m := &model{artifact: own, config: b.config}
+	for token, read := range own.read {
+		if !read {
+			m.unread = append(m.unread, int32(token))
+		}
+	}
+	return m, nil
 }
 
 func ownArtifact(a lineage.Artifact, what string) (*artifact, error) {

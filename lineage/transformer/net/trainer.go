@@ -1,6 +1,7 @@
 package net
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -57,6 +58,9 @@ func (o Options) check() (Options, error) {
 		if !(f.value >= 0 && f.value < f.limit) {
 			return o, fmt.Errorf("%s: %v is not within [0, %g)", f.name, f.value, f.limit)
 		}
+	}
+	if o.Temperature == 0 {
+		return o, errors.New("temperature: it is not more than 0")
 	}
 	if o.Rank < 0 {
 		return o, fmt.Errorf("rank: %d is less than 0", o.Rank)

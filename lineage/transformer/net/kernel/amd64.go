@@ -10,7 +10,7 @@ import (
 
 var avx512 = &set{
 	name: "avx512", same: "fma", cols: 2 * Lanes,
-	tile: func(t *tile) {
+	tile: func(t tile) {
 		if t.cols == Lanes {
 			run(t, narrowTiles)
 		} else {
@@ -40,7 +40,7 @@ var avx512 = &set{
 
 var avx2 = &set{
 	name: "avx2", same: "fma", cols: Lanes,
-	tile: func(t *tile) { run(t, tilesAVX2) },
+	tile: func(t tile) { run(t, tilesAVX2) },
 	softmax: func(x []float32, scale float32) float32 {
 		top, sum := softmaxAVX2(&x[0], len(x), scale)
 		return top + float32(math.Log(float64(sum)))
@@ -88,7 +88,7 @@ var (
 )
 
 // run covers the rows of a tile with as few loops as there are sizes.
-func run(t *tile, loops []inner) {
+func run(t tile, loops []inner) {
 	row := 0
 	for _, loop := range loops {
 		if n := (t.rows - row) / loop.rows; n > 0 {

@@ -105,7 +105,7 @@ func Mul(c []float32, ld int, a Matrix, m int, b Packed, add bool) {
 		if n := b.N - j; n < width {
 			t.narrow(n)
 		} else {
-			active.tile(&t)
+			active.tile(t)
 		}
 	}
 }
@@ -120,10 +120,10 @@ type tile struct {
 
 // narrow computes the last panel, which is wider than what is left of C: it is
 // summed beside C.
-func (t *tile) narrow(n int) {
+func (t tile) narrow(n int) {
 	const rows = 8
 	var side [rows * 2 * Lanes]float32
-	part := *t
+	part := t
 	part.c, part.ci = side[:], t.cols
 	for i := 0; i < t.rows; i += rows {
 		part.rows, part.a = min(rows, t.rows-i), t.a[i*t.ai:]
@@ -132,7 +132,7 @@ func (t *tile) narrow(n int) {
 				copy(side[r*t.cols:], t.c[(i+r)*t.ci:][:n])
 			}
 		}
-		active.tile(&part)
+		active.tile(part)
 		for r := range part.rows {
 			copy(t.c[(i+r)*t.ci:][:n], side[r*t.cols:])
 		}

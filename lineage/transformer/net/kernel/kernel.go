@@ -29,7 +29,7 @@ type set struct {
 	same string // sets of the same name give the same bits
 
 	cols int // of a panel
-	tile func(t *tile)
+	tile func(t tile)
 
 	softmax     func(x []float32, scale float32) (lse float32)
 	softmaxGrad func(dx, p []float32, scale float32)

@@ -15,7 +15,7 @@ var plain = &set{
 	add: plainAdd, scale: plainScale, squares: plainSquares, adam: plainAdam,
 }
 
-func plainTile(t *tile) {
+func plainTile(t tile) {
 	var sum [Lanes]float32
 	for i := range t.rows {
 		for j := 0; j < t.cols; j += Lanes {
