@@ -125,7 +125,7 @@ func (m *making) screen(ctx context.Context, by *lineage.Blocked) (bool, error) 
 		return false, nil
 	}
 	var docs [][]lineage.Message
-	for e, err := range examples(m.Ledger, m.corpus) {
+	for e, err := range m.Study.examples(m.Ledger, m.job, m.corpus) {
 		if err != nil {
 			return false, err
 		}
@@ -160,11 +160,11 @@ func (m *making) without(flagged []int, provider string) (lineage.Drawn, error) 
 	at := 0
 	for _, s := range m.corpus {
 		kept := s.Strand
-		kept.Indices = nil
-		for _, i := range s.Indices {
+		kept.Indices, kept.Rejected, kept.Prompts = nil, nil, nil
+		for n := range s.Indices {
 			count(&rec.Filters[len(rec.Filters)-1], gone[at], gone[at], s.Behaviour != "")
 			if !gone[at] {
-				kept.Indices = append(kept.Indices, i)
+				kept.Take(s.Strand, n)
 			}
 			at++
 		}
