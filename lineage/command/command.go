@@ -56,24 +56,24 @@ func New(c Config) (*Backend, error) {
 	return &Backend{config: c, whole: map[string]bool{}, loaded: map[string]bool{}, applied: map[string]bool{}}, nil
 }
 
-// Enter takes what a run gives; trainings live in its folder.
-func (b *Backend) Enter(w lineage.World) error {
-	if w.Folder == "" {
-		return errors.New("command: local trainers need a folder to work in, and this run has none")
-	}
-	for _, folder := range []*string{&w.Folder, &w.Dir} {
-		absolute, err := filepath.Abs(*folder)
-		if err != nil {
-			return fmt.Errorf("command: %w", err)
-		}
-		*folder = absolute
+// Enter takes what a run gives; trainings live in its folder. Without a folder
+// nothing can be trained or opened, and all the same be checked.
+func (b *Backend) Enter(w lineage.World) (err error) {
+	if w.Dir, err = filepath.Abs(w.Dir); err != nil {
+		return fmt.Errorf("command: %w", err)
 	}
 	if w.Log == nil {
 		w.Log = func(string, ...any) {}
 	}
-	b.world = w
 	b.servers = &openai.Servers{Log: w.Log}
-	return os.MkdirAll(filepath.Join(w.Folder, trainings), 0o777)
+	if w.Folder != "" {
+		if w.Folder, err = filepath.Abs(w.Folder); err != nil {
+			return fmt.Errorf("command: %w", err)
+		}
+		err = os.MkdirAll(filepath.Join(w.Folder, trainings), 0o777)
+	}
+	b.world = w
+	return err
 }
 
 func (b *Backend) entered() error {
