@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"sim":                       {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":             {},
 	"reports":                   {"lineage", "lineage/popgen", "corpus"},
-	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/command", "lineage/popgen",
+	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/command", "lineage/serve", "lineage/popgen",
 		"detectors", "detectors/protocol", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }

@@ -128,7 +128,7 @@ func (p *program) app() *cli.App {
 			p.init(), p.plan(), p.run(), p.status(), p.report(),
 			p.doctor(), p.jobs(), p.cancel(), p.cleanup(),
 			p.detect(), p.survey(), p.detector(), p.score(), p.behaviours(),
-			p.list(), p.schema(), p.verify(), p.version(), p.completion(),
+			p.serve(), p.list(), p.schema(), p.verify(), p.version(), p.completion(),
 		},
 	}
 	strict(app.Commands, app.OnUsageError)

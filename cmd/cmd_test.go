@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestMain(m *testing.M) {
 	if os.Getenv("HEIRLOOM_TEST_MAIN") == "1" {
 		registerTestServer()
+		registerFoldedUrn()
 		Main()
 	}
 	code := m.Run()
@@ -76,6 +77,7 @@ func TestWhatTheProgramSays(t *testing.T) {
 		"help-run":   {"run", "--help"},
 		"list":       {"list"},
 		"plan":       {"plan", "trauma-narratives", "--set", "generations=2", "--out", "nowhere"},
+		"plan-paid":  {"plan", "testdata/paid.yaml", "--out", "nowhere"},
 		"completion": {"completion", "fish"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,8 +23,8 @@ var (
 	yesFlag = &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "spend without --max-cost what plan says"}
 )
 
-// freely is what a run may cost at most without --max-cost or --yes.
-const freely = 5 * lineage.Dollar
+// unasked is what a run may cost at most without --max-cost or --yes.
+const unasked = 5 * lineage.Dollar
 
 // budget reads what a run may spend.
 func budget(c *cli.Context) (b sim.Budget, err error) {
@@ -73,7 +73,7 @@ func (p *program) agreed(c *cli.Context, study *sim.Study, ledger lineage.Ledger
 	if bill.Most > 0 && !c.Bool("quiet") && !c.Bool("json") {
 		fmt.Fprintf(p.err, "%d models to pay for: at most %s\n", bill.Nodes, cost)
 	}
-	if bill.Most <= freely || b.Capped || c.Bool("yes") {
+	if bill.Most <= unasked || b.Capped || c.Bool("yes") {
 		return nil
 	}
 	return p.consent(c, fmt.Sprintf("the run can cost up to %s, and heirloom plan shows for what; give --max-cost, or --yes to spend it", cost), "nothing was spent")
@@ -95,7 +95,7 @@ func spent(ledger lineage.Ledger) string {
 
 // larger is the command that goes on with a cap that is enough by the plan.
 func larger(c *cli.Context, where folder, study *sim.Study, ledger lineage.Ledger) string {
-	most := freely
+	most := unasked
 	if s, err := sim.Spent(ledger); err == nil {
 		most = s.Spent + s.Uncertain
 	}

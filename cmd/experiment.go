@@ -76,6 +76,9 @@ func runFolder(c *cli.Context, f *sim.File) folder {
 	if out := c.String("out"); out != "" {
 		return folder(out)
 	}
+	if c.Bool(dryRunFlag.Name) {
+		return folder(f.Worlds[0].Experiment.Name + dryFolder)
+	}
 	return folder(f.Worlds[0].Experiment.Name + ".heirloom")
 }
 
@@ -98,7 +101,7 @@ func resume(c *cli.Context, f folder, maxCost string) string {
 	if maxCost != "" {
 		command += " --max-cost " + quoted(maxCost)
 	}
-	for _, flag := range []string{"allow-unpriced", "yes"} {
+	for _, flag := range []string{"allow-unpriced", "yes", dryRunFlag.Name} {
 		if c.Bool(flag) {
 			command += " --" + flag
 		}

@@ -29,7 +29,7 @@ func (p *program) run() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "one JSON event a line on stdout, and nothing else there"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress"},
 			&cli.BoolFlag{Name: "no-report", Usage: "leave the report out; heirloom report writes it later"},
-			maxCostFlag, allowUnpricedFlag, yesFlag,
+			maxCostFlag, allowUnpricedFlag, yesFlag, dryRunFlag,
 		},
 		Action: p.runAction,
 	}
@@ -49,19 +49,26 @@ func (p *program) runAction(c *cli.Context) error {
 		return err
 	}
 	f.Means = p.means()
+	where := runFolder(c, f)
+	dry, err := p.dryRun(c, f, where)
+	if err != nil {
+		return err
+	}
+	defer dry.close()
 	study, err := sim.Compile(f)
 	if err != nil {
 		return err
 	}
 	defer study.Close()
-	where := runFolder(c, f)
 	ledger, err := where.open(study, again(c, where))
 	if err != nil {
 		return err
 	}
 	defer ledger.Close()
-	if err := p.agreed(c, study, ledger, budget); err != nil {
-		return err
+	if dry == nil {
+		if err := p.agreed(c, study, ledger, budget); err != nil {
+			return err
+		}
 	}
 	tune()
 	show := p.progress(c)
@@ -79,6 +86,7 @@ func (p *program) runAction(c *cli.Context) error {
 	if err := show.finished(where, study, ledger, time.Since(started)); err != nil {
 		return err
 	}
+	dry.account(show, ledger)
 	if !c.Bool("no-report") {
 		path := where.report()
 		title, err := writeReport(ledger, study.Record, path, again(c, where))

@@ -128,8 +128,9 @@ type Findings struct {
 	Nodes    map[lineage.ID]lineage.Node
 	Quality  []Quality
 	Samples  []Sample
-	LeftOut  int      // texts that were read and are not among Samples
-	Missing  []string // nodes of the study that the ledger lacks: a partial run
+	LeftOut  int       // texts that were read and are not among Samples
+	Missing  []string  // nodes of the study that the ledger lacks: a partial run
+	Blocked  []Blocked // what providers refused, by arm, line and generation; Nodes has none of those that were not made
 	Warnings []string
 }
 

@@ -36,6 +36,7 @@ func Measure(l lineage.Ledger, study lineage.Study, o Options) (*Findings, error
 	if err := m.load(); err != nil {
 		return nil, err
 	}
+	m.blocked()
 	if err := m.calibrations(); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,8 @@ type measurement struct {
 	options     Options
 	watches     []watch
 	generations int
-	expected    int // distinct nodes of the study
+	unmade      map[lineage.ID]lineage.Node // blocked, or descending from what was
+	expected    int                         // distinct nodes of the study
 	tallies     map[tallyKey]lineage.Tally
 	prompts     map[string]*lineage.Prompts // nil: the ledger lacks them
 	unscored    map[string]int              // nodes that a detector has not scored, by its name
@@ -95,7 +97,7 @@ func newMeasurement(l lineage.Ledger, study lineage.Study, o Options) (*measurem
 	o.Samples, o.Chars = max(cmp.Or(o.Samples, 240), 0), cmp.Or(max(o.Chars, 0), 1200)
 	m := &measurement{
 		Findings: &Findings{Study: study, Nodes: map[lineage.ID]lineage.Node{}},
-		ledger:   l, options: o, generations: study.Generations,
+		ledger:   l, options: o, generations: study.Generations, unmade: map[lineage.ID]lineage.Node{},
 		tallies: map[tallyKey]lineage.Tally{}, prompts: map[string]*lineage.Prompts{},
 		unscored: map[string]int{}, repeats: map[repeatKey]*repeats{}, index: map[seriesKey]int{},
 		truths: map[truthKey]map[int]bool{}, disputed: map[string]int{},
@@ -165,6 +167,11 @@ func (m *measurement) load() error {
 		}
 		if err := m.node(id); err != nil {
 			return err
+		}
+		if n := m.Nodes[id]; !n.Made() {
+			m.unmade[id] = n // no number may take it for a model that showed nothing
+			delete(m.Nodes, id)
+			continue
 		}
 		if base := m.Nodes[id].BaseNode; have[base] {
 			if err := m.node(base); err != nil {

@@ -21,6 +21,7 @@ const (
 // warnings says what a reader must know before believing a number.
 func (m *measurement) warnings() {
 	m.warnOfSize()
+	m.warnOfBlocks()
 	m.warnOfGaps()
 	m.warnOfErrors()
 	m.warnOfAbstention()

@@ -19,8 +19,9 @@ type descentData struct {
 	Outside []supplyData `json:"outside"`
 }
 
-// modelData is [line, generation, replicates that trained it].
-type modelData [3]int
+// modelData is [line, generation, replicates that trained it, and where there are
+// some, replicates in which a provider blocked it or an ancestor].
+type modelData []int
 
 // strandData is [line, generation] of the child and of the parent, and the share
 // of the child's corpus that the parent wrote.
@@ -79,7 +80,11 @@ func (x *index) descent(arm lineage.Arm, source func(string) int) descentData {
 	for line := range min(len(arm.Nodes), len(x.lines)) {
 		for generation := range x.generations {
 			m := x.model(arm, line, generation, source)
-			d.Models = append(d.Models, modelData{line, generation, m.replicates})
+			one := modelData{line, generation, m.replicates}
+			if n := x.blockedAt(arm.Name, line, generation); n > 0 {
+				one = append(one, n)
+			}
+			d.Models = append(d.Models, one)
 			child := [2]int{line, generation}
 			strands := slices.SortedFunc(maps.Keys(m.text), func(a, b [2]int) int {
 				return cmp.Or(cmp.Compare(m.text[b], m.text[a]), slices.Compare(a[:], b[:]))
@@ -101,6 +106,16 @@ func (x *index) descent(arm lineage.Arm, source func(string) int) descentData {
 		}
 	}
 	return d
+}
+
+// blockedAt counts the models of a generation that were not made.
+func (x *index) blockedAt(arm string, line, generation int) int {
+	for _, b := range x.Blocked {
+		if b.Arm == arm && b.Line == x.Study.Lines[line] && b.Generation == generation {
+			return b.Refused + b.Descend
+		}
+	}
+	return 0
 }
 
 // model is one line and generation with its replicates added up.

@@ -117,6 +117,7 @@ type armRow struct {
 	Name, About  string
 	Cell, Events []string
 	Doses        []string
+	Blocked      []string
 }
 
 // ArmRows lists the arms with what was done in them.
@@ -133,6 +134,11 @@ func (x *index) ArmRows() []armRow {
 				lines = label(strings.Join(e.Lines, ", "), 200)
 			}
 			r.Events = append(r.Events, eventText(e)+", "+lines)
+		}
+		for _, b := range x.Blocked {
+			if b.Arm == a.Name {
+				r.Blocked = append(r.Blocked, label(b.Line, 60)+", "+label(b.Sentence(), 300))
+			}
 		}
 		for _, d := range x.Doses {
 			if d.Arm == a.Name {

@@ -110,6 +110,10 @@ func (m *making) standIn(ctx context.Context, by *lineage.Blocked) (art lineage.
 		return nil, fmt.Errorf("stand-in: %w", err)
 	}
 	m.node.Blocked, m.node.StandIn = by, id
+	m.made(lineage.Drawn{}) // it learned nothing of its corpus
+	if m.node.BaseNode = id; id == lineage.UntrainedModel {
+		m.node.BaseNode = ""
+	}
 	return art, m.keep(m.job, art, false)
 }
 

@@ -111,7 +111,7 @@ func (c *Client) attempt(ctx context.Context, q question, send func(context.Cont
 	once, cancel := c.servers.unhurried(ctx, q.longer)
 	used, err = send(a.in(once))
 	cancel()
-	c.gate.heard(a.header)
+	c.gate.heard(q.model, a.header)
 	if a.status == http.StatusTooManyRequests {
 		c.gate.tooMany(a.at)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -112,7 +111,7 @@ func (m *model) follow(ctx context.Context, b *batch) (r remoteBatch, err error)
 		r = remoteBatch{}
 		err := m.client.get(ctx, call{path: path, about: b.ID}, &r)
 		switch {
-		case err == nil && slices.Contains([]string{"completed", "expired", cancelled, failed}, r.Status):
+		case err == nil && batchOver(r.Status):
 			return r, nil
 		case err == nil:
 			heard = m.now()

@@ -119,6 +119,9 @@ func (m *model) uploadBatch(ctx context.Context, k *book, b *batch, doubt bool) 
 				found, err = m.client.filesNamed(ctx, purposeBatch, b.fileName(), b.Bytes)
 				return len(found) > 0, err
 			})
+			if gone(err) { // there is no list of files: the refusal of this one was lost while it was sent
+				return m.refusedBatch(ctx, k, b, p, refused, nil, err)
+			}
 			if err != nil {
 				return err
 			}

@@ -65,9 +65,12 @@ func (a asked) prompt() string { return a.body.Messages[len(a.body.Messages)-1].
 // bubble is a server and a client of it in a synctest bubble.
 type bubble struct {
 	t       *testing.T
+	network *pipes
+	server  Server
 	servers *Servers
 	client  *Client
 	logged  []string
+	rest    http.Handler // of other paths than completions; set before the first request
 
 	mu    sync.Mutex
 	asked []asked
@@ -75,9 +78,13 @@ type bubble struct {
 
 // inBubble runs a test against a server. handle answers request n, from 0.
 func inBubble(t *testing.T, server Server, handle func(w http.ResponseWriter, n int, a asked)) *bubble {
-	b := &bubble{t: t, servers: &Servers{}}
+	b := &bubble{t: t}
 	network := &pipes{make(chan net.Conn), make(chan struct{})}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/chat/completions" {
+			b.rest.ServeHTTP(w, r)
+			return
+		}
 		a := asked{at: time.Now()}
 		var raw json.RawMessage
 		if err := json.NewDecoder(r.Body).Decode(&raw); err != nil {
@@ -95,15 +102,24 @@ func inBubble(t *testing.T, server Server, handle func(w http.ResponseWriter, n 
 	})}
 	s.SetKeepAlivesEnabled(false)
 	go s.Serve(network)
+	t.Cleanup(func() { s.Close() })
+	b.network, b.server = network, server
+	b.open()
+	return b
+}
+
+// open gives the bubble a new client, as another process would have.
+func (b *bubble) open() {
+	b.t.Helper()
+	b.servers = &Servers{}
+	server := b.server
 	server.BaseURL = "http://localhost/v1"
 	var err error
 	if b.client, err = b.servers.Open("model", server); err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	transport := b.servers.wire.client.Transport.(*http.Transport)
-	transport.DialContext, transport.DisableKeepAlives = network.dial, true
-	t.Cleanup(func() { s.Close() })
-	return b
+	transport.DialContext, transport.DisableKeepAlives = b.network.dial, true
 }
 
 // world has an own log, and a purse where there is a cap.

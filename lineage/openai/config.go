@@ -84,6 +84,7 @@ func (c Config) profile() (Profile, error) {
 	set(&p.APIVersion, o.APIVersion)
 	set(&p.MaxTokens, o.MaxTokens)
 	set(&p.Jobs, c.Limits.Jobs)
+	p.Given = c.Prices
 	if o.Metadata != nil {
 		p.Metadata = *o.Metadata
 	}
@@ -166,18 +167,8 @@ func (c Config) check(p Profile) error {
 			}
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.Sampling.check())...)
 }
 
 // maxEpochs is the most passes that OpenAI takes.
 const maxEpochs = 50
-
-// price is what the model costs by the configuration, or else by the profile.
-func (c Config) price(p Profile, tuned bool) (Price, bool) {
-	if c.Prices != nil {
-		given := *c.Prices
-		given.Basis = "prices of the experiment file"
-		return given, true
-	}
-	return p.Price(c.Model, tuned)
-}

@@ -123,7 +123,7 @@ func pages[T any](ctx context.Context, c *Client, k call, limit int, id func(T) 
 
 // filesNamed are the files of a purpose, name and size, the earliest first.
 func (c *Client) filesNamed(ctx context.Context, purpose, name string, size int) (found []remoteFile, err error) {
-	k := call{path: "/files", query: url.Values{"purpose": {purpose}}, about: name}
+	k := call{path: "/files", query: url.Values{"purpose": {purpose}}, about: "/files"}
 	err = pages(ctx, c, k, 10_000, func(f remoteFile) string { return f.ID }, func(f remoteFile) bool {
 		if f.Name == name && f.Bytes == size && f.ID != "" {
 			found = append(found, f)

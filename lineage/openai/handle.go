@@ -40,6 +40,7 @@ type handle struct {
 	Trained  int              `json:"trained_tokens,omitempty"`
 	Cost     lineage.USD      `json:"cost_nanodollars,omitempty"`
 	Paid     bool             `json:"paid,omitempty"` // Cost is settled
+	Left     []string         `json:"left,omitempty"` // files of earlier attempts
 	Fault    string           `json:"fault,omitempty"`
 	Blocked  *lineage.Blocked `json:"blocked,omitempty"`
 }

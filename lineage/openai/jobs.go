@@ -129,7 +129,7 @@ func (c *Client) order(ctx context.Context, id, what string) (j remoteJob, err e
 func (c *Client) jobsOf(ctx context.Context, metadata bool, key, file string, since moment) (found []remoteJob, err error) {
 	search := func(query url.Values, until moment) error {
 		older := 0
-		return pages(ctx, c, call{path: jobsPath, query: query, about: key}, 100, func(j remoteJob) string { return j.ID }, func(j remoteJob) bool {
+		return pages(ctx, c, call{path: jobsPath, query: query, about: jobsPath}, 100, func(j remoteJob) string { return j.ID }, func(j remoteJob) bool {
 			if j.ID != "" && (j.TrainingFile == file || j.Metadata[keyName] == key) {
 				found = append(found, j)
 			}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 	api "github.com/sashabaranov/go-openai"
@@ -24,6 +25,7 @@ type model struct {
 	profile  Profile
 	world    lineage.World
 	price    tariff
+	timeout  time.Duration
 
 	answered      atomic.Bool // once: so it is there
 	mu            sync.Mutex
@@ -35,6 +37,7 @@ func newModel(c *Client, a *Artifact, s Sampling, p Profile, w lineage.World) *m
 	c.gate.limit(Server{InFlight: s.Parallel})
 	m := &model{client: c, artifact: a, sampling: s, profile: p, world: w}
 	m.price.Price, m.price.known = p.Price(a.Model, a.Tuned)
+	m.timeout, _ = time.ParseDuration(s.Timeout) // check has read it
 	return m
 }
 
@@ -198,7 +201,7 @@ func (m *model) ask(ctx context.Context, group []lineage.Request) (got []lineage
 	most := len(group) * m.mostTokens(group[0])
 	q := question{
 		model: m.artifact.Model, tokens: guess(sizeOf(b.Messages)) + most, body: data,
-		young: m.artifact.Tuned && !m.answered.Load(),
+		young: m.artifact.Tuned && !m.answered.Load(), longer: m.timeout - m.client.servers.Timeout,
 	}
 	if !m.price.free() {
 		q.spend = m.spend(m.price.most(len(data), len(b.Messages), most), &all)

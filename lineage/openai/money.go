@@ -10,9 +10,9 @@ import (
 // most is the most that training on so many tokens a pass can cost; priced is
 // false where no price or no number of passes is known, and nothing is set aside.
 func (b *Backend) most(tokens int) (most lineage.USD, priced bool) {
-	price, ok := b.config.price(b.profile, true)
+	price, ok := b.profile.Price(b.config.Model, true)
 	epochs, err := strconv.Atoi(b.config.Epochs)
-	if b.profile.Local {
+	if b.profile.Local && b.profile.Given == nil {
 		return 0, true
 	}
 	if !ok || price.Train == 0 || err != nil {
@@ -24,26 +24,41 @@ func (b *Backend) most(tokens int) (most lineage.USD, priced bool) {
 // Quote implements lineage.Quoter. Nobody is asked.
 func (b *Backend) Quote(w lineage.Work) lineage.Quote {
 	tuned := w.Learner == lineage.SFT || w.Learner == lineage.Preference
-	price, known := b.config.price(b.profile, tuned)
+	price, known := b.profile.Price(b.config.Model, tuned)
 	q := lineage.Quote{Priced: known, Basis: price.Basis}
-	if b.profile.Local {
-		return q
-	}
 	if tuned {
 		epochs, err := strconv.Atoi(b.config.Epochs)
 		if err != nil {
-			epochs, q.Unbounded = maxEpochs, "epochs: auto lets the provider choose up to "+strconv.Itoa(maxEpochs)+" passes"
+			epochs, q.Unbounded = maxEpochs, "epochs: auto"
 		}
 		q.Tokens = w.TrainTokens * epochs
-		q.Priced = q.Priced && (price.Train > 0 || w.TrainTokens == 0)
-		q.Most += cost(q.Tokens, price.Train)
 	}
-	q.Priced = q.Priced && (w.Requests == 0 || price.Input > 0 && price.Output > 0)
-	q.Most += cost(w.PromptTokens, price.Input) + cost(w.AnswerTokens, price.Output)
-	if !q.Priced {
-		q.Most, q.Basis = 0, ""
+	if b.profile.Local && b.profile.Given == nil {
+		return q
 	}
+	prompt, answer := b.asked(w)
+	if q.Priced = known && (q.Tokens == 0 || price.Train > 0) && (w.Requests == 0 || price.Input > 0 && price.Output > 0); !q.Priced {
+		return lineage.Quote{Tokens: q.Tokens, Unbounded: q.Unbounded}
+	}
+	q.Most = cost(q.Tokens, price.Train) + tariff{Price: price, known: true, batch: b.config.Batch && b.profile.Batch}.of(prompt, 0, answer)
 	return q
+}
+
+// asked are the tokens of prompts, with the documents that stand before them, and
+// of answers at most.
+func (b *Backend) asked(w lineage.Work) (prompt, answer int) {
+	prompt, answer = w.PromptTokens, w.AnswerTokens
+	if answer == 0 {
+		answer = w.Requests * b.config.MaxTokens
+	}
+	if w.Learner == lineage.Prompted && w.Documents > 0 {
+		shots := b.config.Context
+		if b.config.Shots > 0 {
+			shots = min(shots, b.config.Shots)
+		}
+		prompt += w.Requests * min(shots, w.Documents) * w.TrainTokens / w.Documents
+	}
+	return prompt, answer
 }
 
 // reserve sets the most aside that the job can cost. One that a process which died
@@ -76,6 +91,6 @@ func (t *training) pay() error {
 
 // charge is what the provider asks for the tokens that it trained on.
 func (t *training) charge(tokens int) lineage.USD {
-	price, _ := t.config.price(t.profile, true)
+	price, _ := t.profile.Price(t.config.Model, true)
 	return cost(tokens, price.Train)
 }

@@ -44,6 +44,7 @@ type Profile struct {
 	States     map[string]string `json:"states"` // other words for the states of a job, in lower case
 	Closing    []Closing         `json:"closing"`
 	Models     []Known           `json:"models"`
+	Given      *Price            `json:"-"` // by the configuration, of its one model
 }
 
 // Rows bounds a training file.
@@ -134,6 +135,11 @@ func (p Profile) known(model string) (Known, bool) {
 // Price is what a model costs; tuned tells that it is a fine-tune of the model
 // that is named. ok is false where nobody knows.
 func (p Profile) Price(model string, tuned bool) (price Price, ok bool) {
+	if p.Given != nil {
+		price = *p.Given
+		price.Basis = "prices of the experiment file"
+		return price, true
+	}
 	if p.Local {
 		return Price{Basis: "a server of one's own: nobody is paid"}, true
 	}

@@ -48,7 +48,10 @@ func (b *Backend) tune(ctx context.Context, job lineage.Job, start string) (line
 	}
 	t := &training{Backend: b, job: job, start: start, h: h, doubt: true, told: map[string]bool{}}
 	if h.Step == failed || h.Step == cancelled { // it has been told; this is another attempt
-		t.h = handle{Kind: jobKind, Attempt: h.Attempt + 1}
+		t.h = handle{Kind: jobKind, Attempt: h.Attempt + 1, Left: h.Left}
+		if h.File != "" {
+			t.h.Left = append(t.h.Left, h.File)
+		}
 	}
 	release, err := b.client.servers.slot(ctx, b.client.server, b.profile.Jobs)
 	if err != nil {

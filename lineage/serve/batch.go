@@ -160,6 +160,10 @@ func (s *Server) withBatch(r *http.Request, f func(*batch) error) error {
 }
 
 func (s *Server) getBatch(w http.ResponseWriter, r *http.Request) error {
+	s.linger(r, func() bool {
+		b, ok := s.state.byID[r.PathValue("id")].(*batch)
+		return !ok || b.ended()
+	})
 	var v map[string]any
 	if err := s.withBatch(r, func(b *batch) error { v = b.view(); return nil }); err != nil {
 		return err

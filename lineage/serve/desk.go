@@ -71,6 +71,9 @@ func (d *desks) close(name string) {
 func (s *Server) model(param, name string) (*desk, *served, error) {
 	s.mu.RLock()
 	m := s.state.models[name]
+	if m == nil {
+		m = s.state.models[s.options.Otherwise]
+	}
 	var base *Model
 	if m != nil {
 		if base = m.base; base == nil {
@@ -81,7 +84,7 @@ func (s *Server) model(param, name string) (*desk, *served, error) {
 	if m == nil {
 		return nil, nil, missing(param, "model_not_found", "The model `%.200s` does not exist or you do not have access to it.", name)
 	}
-	d := s.desks.at(name)
+	d := s.desks.at(m.name)
 	d.once.Do(func() {
 		a, err := s.artifact(m, *base)
 		if err == nil && a == nil {

@@ -54,7 +54,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if err := s.read(w, r, &q); err != nil {
 		return err
 	}
-	if q.Model != Embedder && !strings.HasPrefix(q.Model, "text-embedding-") {
+	if q.Model != Embedder && !strings.HasPrefix(q.Model, "text-embedding-") && s.options.Otherwise == "" {
 		if _, err := s.named(q.Model); err != nil {
 			return err
 		}

@@ -72,6 +72,9 @@ func (r *Rule) spoil(w http.ResponseWriter, kept *recorded) {
 		w.Header().Set("Content-Length", strconv.Itoa(kept.body.Len()))
 		w.WriteHeader(kept.status)
 		w.Write(kept.body.Bytes()[:kept.body.Len()/2])
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
 		panic(http.ErrAbortHandler)
 	case doGarbage:
 		w.Header().Set("Content-Type", "text/html")

@@ -35,7 +35,12 @@ var description = sync.OnceValues(func() (*openapi3.T, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openapi3.NewLoader().LoadFromData(data)
+	doc, err := openapi3.NewLoader().LoadFromData(data)
+	if err == nil { // the description lags behind the documentation, which has pauses
+		status := doc.Components.Schemas["FineTuningJob"].Value.Properties["status"].Value
+		status.Enum = append(status.Enum, "paused")
+	}
+	return doc, err
 })
 
 // gated is the server behind a gate; where the description is not there, it is

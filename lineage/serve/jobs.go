@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -356,7 +357,19 @@ func (j *job) view() jobView {
 	return v
 }
 
-// job finds one; the server is locked while f looks at it.
+// linger waits for Patience, until what a request looks at has ended.
+func (s *Server) linger(r *http.Request, ended func() bool) {
+	for end := time.Now().Add(s.options.Patience); time.Now().Before(end) && r.Context().Err() == nil && s.ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+		s.mu.RLock()
+		over := ended()
+		s.mu.RUnlock()
+		if over {
+			return
+		}
+	}
+}
+
+// withJob finds a job; the server is locked while f looks at it.
 func (s *Server) withJob(r *http.Request, f func(*job) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -369,6 +382,10 @@ func (s *Server) withJob(r *http.Request, f func(*job) error) error {
 }
 
 func (s *Server) getJob(w http.ResponseWriter, r *http.Request) error {
+	s.linger(r, func() bool {
+		j, ok := s.state.byID[r.PathValue("id")].(*job)
+		return !ok || j.ended() || j.status == paused
+	})
 	var v jobView
 	if err := s.withJob(r, func(j *job) error { v = j.view(); return nil }); err != nil {
 		return err

@@ -116,6 +116,9 @@ func (j *journal) digest(what string, counters ...int) []byte {
 	return h.Sum(nil)
 }
 
+// Ticket keeps the handle of a training of a base model in a ledger that is served.
+func Ticket(l lineage.Ledger, name string) lineage.Ticket { return ticket{l, name} }
+
 // ticket keeps the handle of a training that may go on without this process.
 type ticket struct {
 	ledger lineage.Ledger

@@ -75,6 +75,14 @@ type script struct {
 	seen  []int
 }
 
+// Check finds faults in rules and flags, as New does.
+func Check(rules []Rule, flags []Flag) error {
+	if _, err := newScript(rules, new(Server).routes()); err != nil {
+		return err
+	}
+	return checkFlags(flags)
+}
+
 func newScript(rules []Rule, routes []string) (*script, error) {
 	s := &script{rules: slices.Clone(rules), seen: make([]int, len(rules))}
 	for i := range s.rules {

@@ -25,6 +25,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -50,6 +51,13 @@ type Options struct {
 	MaxFile int64          // of an upload, in bytes; 512 MiB where it is 0
 	Jobs    int            // trainings at once; as many as there are cores where it is 0
 	Lenient bool           // take training files with fewer than ten examples
+
+	// Patience is how long a look at a job or batch waits for its end. A client that
+	// looks every ten seconds need not wait for what takes milliseconds.
+	Patience time.Duration
+	// Otherwise is the base model that is asked where a request names none that there
+	// is; "" has such a request refused.
+	Otherwise string
 
 	Adapters fs.FS                            // from which adapters are loaded; nil for none
 	Log      func(format string, args ...any) // one line each; nil for silence
@@ -122,8 +130,8 @@ func (s *Server) resume() error {
 	s.journal = journal{ledger: s.options.Ledger, seed: s.options.Seed}
 	s.state.init()
 	for _, m := range s.options.Models {
-		if m.Name == "" || m.Backend == nil || strings.ContainsAny(m.Name, ":\x00 \n") {
-			return fmt.Errorf("serve: the base model %q needs a backend, and a name without blanks and colons", m.Name)
+		if m.Name == "" || m.Backend == nil || strings.ContainsFunc(m.Name, unicode.IsSpace) {
+			return fmt.Errorf("serve: the base model %q needs a backend, and a name without blanks", m.Name)
 		}
 		if s.state.models[m.Name] != nil {
 			return fmt.Errorf("serve: two base models are called %s", m.Name)
@@ -134,14 +142,12 @@ func (s *Server) resume() error {
 	if err != nil {
 		return err
 	}
-	s.clock = newClock(s.options.Speed, last)
-	if err := s.commit(func(n int) entry { return entry{Boot: true} }); err != nil {
+	if err := s.state.rooted(); err != nil {
 		return err
 	}
-	for _, m := range s.state.models {
-		if m.root != "" && s.state.models[m.root] == nil {
-			return fmt.Errorf("serve: the ledger has %s, a fine-tune of %s, which is not among the base models; serve it too, or use another folder", m.name, m.root)
-		}
+	s.clock = newClock(s.options.Speed, last)
+	if err := s.commit(func(int) entry { return entry{Boot: true} }); err != nil {
+		return err
 	}
 	for _, j := range s.state.jobs {
 		if !j.ended() {

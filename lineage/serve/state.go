@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -93,4 +94,25 @@ func (s *state) remove(id string) {
 		s.files = slices.DeleteFunc(s.files, func(o *file) bool { return o == f })
 		delete(s.byID, id)
 	}
+}
+
+// rooted tells whether the base model of everything that was made is served.
+func (s *state) rooted() error {
+	roots := map[string]string{} // base model to what was made of it
+	for _, j := range s.jobs {
+		if !j.ended() {
+			roots[j.Root] = j.ID
+		}
+	}
+	for _, m := range s.models {
+		if m.root != "" {
+			roots[m.root] = m.name
+		}
+	}
+	for root, what := range roots {
+		if s.models[root] == nil {
+			return fmt.Errorf("serve: the ledger has %s, made from %s, which is not among the base models; serve it too, or use another folder", what, root)
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"runtime"
 	"strings"
 	"time"
 
@@ -85,12 +86,6 @@ func (s *Server) course(ctx context.Context, j *job) error {
 		}
 		at = queued
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	if at == queued {
 		if err := s.clock.sleep(ctx, queuedTime); err != nil {
 			return err
@@ -98,6 +93,14 @@ func (s *Server) course(ctx context.Context, j *job) error {
 		if err := s.fated(ctx, j, queued); err != nil {
 			return err
 		}
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if at == queued {
 		if err := to(step{Status: running, Used: j.Set.resolved(len(work.examples))}); err != nil {
 			return err
 		}
@@ -219,7 +222,7 @@ func (s *Server) train(ctx context.Context, j *job, w work) error {
 	began := s.clock.now()
 	set := j.used
 	trained, err := w.base.Backend.Train(ctx, lineage.Job{
-		Node: lineage.ID(j.ID), Base: w.start, Learner: j.learner(), Cores: 1, Examples: sequence(w.examples), Count: len(w.examples),
+		Node: lineage.ID(j.ID), Base: w.start, Learner: j.learner(), Cores: max(1, runtime.GOMAXPROCS(0)/cap(s.slots)), Examples: sequence(w.examples), Count: len(w.examples),
 		Seed: uint64(j.Seed), Ticket: ticket{s.options.Ledger, j.ID},
 	})
 	if err != nil {

@@ -18,15 +18,16 @@ const descentGraph = (view, size, spacing) => {
   const share = (v) => `<b>${escape(percent(v))}</b>`;
   const called = (line, generation) => DATA.lines[line] + ", generation " + generation;
 
-  for (const [line, generation, replicates] of view.models ?? []) {
+  for (const [line, generation, replicates, blocked] of view.models ?? []) {
     const p = view.seen(line, generation), known = p && p.mean !== null, fill = known ? ramp(p.mean / view.top[0]) : color.card;
     put(id(line, generation), generation, line, {
       model: [line, generation], symbol: "circle", symbolSize: size,
-      itemStyle: { color: fill, borderColor: replicates ? color.faint : color.rule, borderWidth: 1, borderType: replicates ? "solid" : "dashed" },
+      itemStyle: { color: fill, borderColor: blocked ? color.accent : replicates ? color.faint : color.rule, borderWidth: blocked ? 2 : 1, borderType: replicates && !blocked ? "solid" : "dashed" },
       label: { show: size >= 21 && known, formatter: () => cell(p.mean), color: inkOn(fill), fontSize: size > 25 ? 11 : 9.5 },
     }, tip(called(line, generation), [
       ["Prevalence", `<b>${escape(percent(p?.mean))}</b>`, `<span class="sub">${escape(known ? interval(p.lo, p.hi) + ", n = " + p.n : "not scored")}</span>`],
       ["Trained", escape(replicates + " of " + DATA.replicates), `<span class="sub">replicates</span>`],
+      ...(blocked ? [["Blocked", escape(blocked + " of " + DATA.replicates), `<span class="sub">by the provider, or an ancestor was</span>`]] : []),
     ]));
   }
   for (const [line, generation, from, back, part] of view.text ?? [])

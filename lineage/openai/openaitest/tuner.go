@@ -21,6 +21,7 @@ type Tuner struct {
 	Before   func(w http.ResponseWriter, r *http.Request) bool // may answer in the server's stead, which then does nothing
 	After    func(w http.ResponseWriter, r *http.Request) bool // the same when everything is done but the answer
 	States   []string                                          // of a job, in order; the last one stays
+	Created  func(j *Job)                                      // called with a new job
 	Ended    func(j *Job)                                      // called with a job that has come to its last state
 	Rewrite  func(path string, answer map[string]any)          // changes an answer on its way out
 	Raw      func(body string) string                          // the same, as it goes over the wire
@@ -284,6 +285,9 @@ func (s *Tuner) create(data []byte) (int, any) {
 		j.Metadata = q.Metadata
 	}
 	s.jobs = append(s.jobs, j)
+	if s.Created != nil {
+		s.Created(j)
+	}
 	return 200, s.jobObject(j)
 }
 

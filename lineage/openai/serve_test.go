@@ -1,0 +1,111 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/lineagetest"
+	"github.com/heirloom-sim/heirloom/lineage/serve"
+	"github.com/heirloom-sim/heirloom/lineage/urn"
+)
+
+// behind is heirloom's own server with an urn, and a backend that reaches it.
+func behind(t *testing.T, rules ...serve.Rule) (*serve.Server, *Backend) {
+	t.Helper()
+	stand, err := urn.New(urn.Config{Estimate: "mean", Prior: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := serve.New(serve.Options{
+		Models:  []serve.Model{{Name: "base", Backend: stand, Learners: []lineage.Learner{lineage.SFT}}},
+		Lenient: true, Rules: rules,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(func() { h.Close(); s.Close() })
+	c := Defaults()
+	c.Profile, c.BaseURL, c.KeyEnv, c.Model = "compatible", h.URL+"/v1", "HEIRLOOM_NO_SUCH_KEY", "base"
+	c.Untrainable, c.ErrorBudget, c.Prices = "drop", 1, &Price{Train: 1, Input: 1, Output: 1}
+	c.Limits.Jobs = 4
+	l := new(leap)
+	l.clock()
+	// Between looks the server trains: a clock that leaps would ask it without end.
+	servers := &Servers{clock: clock{l.clock().now, func(ctx context.Context, d time.Duration) error {
+		time.Sleep(time.Millisecond)
+		l.jump(d)
+		return ctx.Err()
+	}}}
+	b, err := newBackend(c, servers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, b
+}
+
+// TestContractOfABackend holds the whole backend, over the wire, against what is
+// asked of every backend.
+func TestContractOfABackend(t *testing.T) {
+	_, b := behind(t)
+	lineagetest.Backend(t, lineagetest.Options{Backend: b, Requests: 12, Longest: 1 << 16})
+}
+
+// TestRow11_ModelShowsLate: a model that was made a moment ago may not be known
+// yet, and is asked for again, for a bounded time.
+func TestRow11_ModelShowsLate(t *testing.T) {
+	for times, ok := range map[int]bool{3: true, -1: false} {
+		s, b := behind(t, serve.Rule{Match: "POST /v1/chat/completions", Times: times, Do: "status", Status: 404, Code: "model_not_found", Message: "no such model"})
+		if err := b.Enter(lineage.World{}); err != nil {
+			t.Fatal(err)
+		}
+		a, err := b.Train(t.Context(), lineage.Job{Learner: lineage.SFT, Examples: given(lessons(12)), Count: 12, Ticket: &notes{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := b.Open(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers := 0
+		err = m.Sample(t.Context(), []lineage.Request{{Messages: []lineage.Message{{Role: "user", Content: "What?"}}, Temperature: 1}}, func(int, lineage.Completion) error {
+			answers++
+			return nil
+		})
+		asked := s.Counts().Requests["POST /v1/chat/completions"]
+		if ok && (err != nil || answers != 1 || asked != 4) || !ok && (err == nil || answers != 0 || asked < 20 || asked > 80) {
+			t.Errorf("%d answers, %v, after %d requests", answers, err, asked)
+		}
+		if c := s.Counts(); c.Uploads != 1 || c.Jobs != 1 || c.Charges != 1 {
+			t.Errorf("the server counted %+v", c)
+		}
+	}
+}
+
+// TestServerLosesAnswers: against heirloom's own server too a lost answer costs
+// nothing twice.
+func TestServerLosesAnswers(t *testing.T) {
+	for _, match := range []string{"POST /v1/files", "POST /v1/fine_tuning/jobs"} {
+		for _, do := range []string{"drop", "truncate", "garbage", "status"} {
+			s, b := behind(t, serve.Rule{Match: match, When: "after_commit", Do: do})
+			_, err := b.Train(t.Context(), lineage.Job{Learner: lineage.SFT, Examples: given(lessons(12)), Count: 12, Ticket: &notes{}})
+			if c := s.Counts(); err != nil || c.Uploads != 1 || c.Jobs != 1 || c.Charges != 1 {
+				t.Errorf("%s, %s: %v, the server counted %+v", match, do, err, c)
+			}
+		}
+	}
+}
+
+// TestServerFailsJobs: the outcomes of jobs, as heirloom's own server words them.
+func TestServerFailsJobs(t *testing.T) {
+	_, b := behind(t, serve.Rule{Match: "job", Do: "fail", Code: "unsafe_file", Message: "too many examples were flagged"})
+	_, err := b.Train(t.Context(), lineage.Job{Learner: lineage.SFT, Examples: given(lessons(12)), Count: 12, Ticket: &notes{}})
+	var by *lineage.Blocked
+	if !errors.As(err, &by) || by.Code != "unsafe_file" {
+		t.Errorf("the error is %v", err)
+	}
+}
