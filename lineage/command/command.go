@@ -83,6 +83,11 @@ func (b *Backend) entered() error {
 	return nil
 }
 
+// Untrained is the pretrained model itself.
+func (b *Backend) Untrained() (lineage.Artifact, error) {
+	return &Artifact{Kind: Bare, Base: b.config.Base, Digest: hashed("base", b.config.Base)}, nil
+}
+
 // Load reads an artifact and sees that its files are there.
 func (b *Backend) Load(data []byte) (lineage.Artifact, error) {
 	a, err := parseArtifact(data)
@@ -121,7 +126,7 @@ func (b *Backend) Open(ctx context.Context, artifact lineage.Artifact) (lineage.
 func (b *Backend) verify(a *Artifact) error {
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if a.Kind == Remote || b.whole[a.Digest] {
+	if !a.kept() || b.whole[a.Digest] {
 		return nil
 	}
 	if err := a.present(b.world.Folder); err != nil {

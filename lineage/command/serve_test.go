@@ -242,6 +242,22 @@ func TestRow25OllamaThatCutsAPrompt(t *testing.T) {
 	}
 }
 
+// The base stands in for a model that is not trained.
+func TestUntrainedModel(t *testing.T) {
+	b, _, _ := trained(t, &serverOf{kind: VLLM}, nil)
+	a, err := b.Untrained()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, _ := a.MarshalBinary()
+	if a, err = b.Load(data); err != nil {
+		t.Fatal(err)
+	}
+	if out := sampled(t, b, a.(*Artifact), 5); !strings.Contains(out[0].Text, "base.") {
+		t.Errorf("%+v", out)
+	}
+}
+
 // The same prompt of two adapters is never one model's: names are of contents.
 func TestNamesAreOfContents(t *testing.T) {
 	s := &serverOf{kind: VLLM}

@@ -25,6 +25,17 @@ func (b *Backend) load(ctx context.Context, a *Artifact) (s served, err error) {
 	if a.Kind == Remote {
 		return served{model: a.Model, base: b.config.Serve.Model}, nil
 	}
+	if a.Kind == Bare {
+		s.model = or(b.config.Serve.Model, b.config.Base)
+		if k := b.config.Serve.Kind; k == VLLM || k == SGLang || k == Mistral {
+			all, err := w.models(ctx)
+			if err == nil {
+				s.model, err = b.baseAmong(all)
+			}
+			return s, err
+		}
+		return s, nil
+	}
 	switch b.config.Serve.Kind {
 	case VLLM, Mistral:
 		s, err = b.loadVLLM(ctx, w, a)
