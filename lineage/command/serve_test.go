@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -240,6 +242,39 @@ func TestRow25OllamaThatCutsAPrompt(t *testing.T) {
 	if err := ask(2000); err == nil || !strings.Contains(err.Error(), "raise serve.context") {
 		t.Errorf("a prompt that was cut: %v", err)
 	}
+}
+
+// The key goes over the wire encrypted, or to this machine, and nobody shows it.
+func TestRow27KeyOfTheServer(t *testing.T) {
+	const canary = "canary-0123456789"
+	t.Setenv("HEIRLOOM_TEST_KEY", canary)
+	heard := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard++
+		fault(w, 401, "auth", "no such key: "+r.Header.Get("Authorization"))
+	}))
+	defer server.Close()
+	c := config("learn")
+	c.Serve.URL, c.Serve.KeyEnv = server.URL, "HEIRLOOM_TEST_KEY"
+	folder := t.TempDir()
+	b, log := enter(t, c, folder)
+	a, err := b.Train(t.Context(), job(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Open(t.Context(), a)
+	if err == nil || strings.Contains(err.Error()+log.String(), canary) || heard == 0 {
+		t.Errorf("after %d requests: %v", heard, err)
+	}
+	if _, err := newWire(Serve{URL: "http://192.0.2.1:1", KeyEnv: "HEIRLOOM_TEST_KEY"}).ask(t.Context(), "GET", "/", nil); err == nil || !strings.Contains(err.Error(), "unencrypted") {
+		t.Errorf("%v", err)
+	}
+	filepath.WalkDir(folder, func(path string, _ os.DirEntry, _ error) error {
+		if data, err := os.ReadFile(path); err == nil && strings.Contains(string(data), canary) {
+			t.Errorf("the key is in %s", path)
+		}
+		return nil
+	})
 }
 
 // The base stands in for a model that is not trained.
