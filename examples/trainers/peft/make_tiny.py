@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes a tiny language model from nothing: a tokenizer, a Llama of a million
+"""Makes a tiny language model from nothing: a tokenizer, a Llama of three million
 parameters, and a few minutes of training on conversations (JSONL with
 messages). It stands in for a pretrained base where none can be fetched.
 """
