@@ -103,7 +103,7 @@ type Request struct {
 // Completion is the answer to one Request.
 type Completion struct {
 	Text         string
-	Finish       string // "stop", "length", or "content_filter", "refusal", "too_long" where a provider did not answer in full
+	Finish       string // "stop", "length", or what kept a provider from an answer in full: "content_filter", "refusal", "too_long", "empty", "tool_calls", "error"
 	Tokens       int
 	PromptTokens int // 0 where it is not told
 }

@@ -365,7 +365,7 @@ func TestBatchThatIsNotTakenIsAskedDirectly(t *testing.T) {
 		}, ""},
 		"no batches": {func(w http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/batches") {
-				http.Error(w, `{"error":{"message":"not here"}}`, 405)
+				http.Error(w, `{"error":{"message":"not here"}}`, http.StatusMethodNotAllowed)
 			}
 			return strings.HasSuffix(r.URL.Path, "/batches")
 		}, ""},

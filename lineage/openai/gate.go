@@ -197,15 +197,15 @@ func (g *gate) reserve(tokens int) time.Duration {
 	return wait
 }
 
-// heard takes up what the header of an answer tells of the server's limits.
-func (g *gate) heard(h http.Header) {
+// heard takes up what the header of an answer tells of the limits of a model.
+func (g *gate) heard(model string, h http.Header) {
 	requests, tokens := limitOf(h, "requests"), limitOf(h, "tokens")
 	if requests == 0 && tokens == 0 {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.pace.told(requests, tokens) {
+	if g.pace.told(model, requests, tokens) {
 		g.keepPace(g.opens(g.now()))
 	}
 }

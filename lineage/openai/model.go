@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 	api "github.com/sashabaranov/go-openai"
@@ -24,6 +25,7 @@ type model struct {
 	profile  Profile
 	world    lineage.World
 	price    tariff
+	timeout  time.Duration
 
 	answered      atomic.Bool // once: so it is there
 	mu            sync.Mutex
@@ -35,6 +37,7 @@ func newModel(c *Client, a *Artifact, s Sampling, p Profile, w lineage.World) *m
 	c.gate.limit(Server{InFlight: s.Parallel})
 	m := &model{client: c, artifact: a, sampling: s, profile: p, world: w}
 	m.price.Price, m.price.known = p.Price(a.Model, a.Tuned)
+	m.timeout, _ = time.ParseDuration(s.Timeout) // check has read it
 	return m
 }
 
@@ -97,7 +100,9 @@ type outcome struct {
 // chat asks order by order. Completions are emitted by the caller's goroutine as
 // they come.
 func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order, emit func(int, lineage.Completion) error, refused *refusals) error {
-	work, stop := context.WithCancel(ctx)
+	ctx, abandon := context.WithCancel(ctx)
+	defer abandon()
+	work, stop := context.WithCancel(ctx) // ended by an error, which what is on its way outlives
 	defer stop()
 	var once sync.Once
 	var first error
@@ -112,7 +117,7 @@ func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order
 				if k >= len(orders) {
 					return
 				}
-				if err := m.fill(work, reqs, orders[k], outcomes); err != nil {
+				if err := m.fill(ctx, work, reqs, orders[k], outcomes); err != nil {
 					fail(err)
 				}
 			}
@@ -130,24 +135,25 @@ func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order
 		default:
 			if broken = emit(o.i, o.c); broken != nil {
 				fail(broken)
+				abandon()
 			}
 		}
 	}
 	if broken != nil {
 		return broken
 	}
-	if err := ctx.Err(); err != nil && (first == nil || errors.Is(first, err)) {
-		return err
+	if first == nil {
+		return ctx.Err()
 	}
 	return first
 }
 
 // fill asks until each request of an order has its completion: some servers give
 // fewer at once than they are asked for.
-func (m *model) fill(ctx context.Context, reqs []lineage.Request, o order, out chan<- outcome) error {
+func (m *model) fill(ctx, work context.Context, reqs []lineage.Request, o order, out chan<- outcome) error {
 	for len(o) > 0 {
 		group := m.group(reqs, o)
-		got, err := m.ask(ctx, group)
+		got, err := m.ask(ctx, work, group)
 		var d *declined
 		switch {
 		case errors.As(err, &d) && d.finish != "":
@@ -185,7 +191,7 @@ func (m *model) group(reqs []lineage.Request, o order) []lineage.Request {
 }
 
 // ask gets completions of one prompt, one at least.
-func (m *model) ask(ctx context.Context, group []lineage.Request) (got []lineage.Completion, err error) {
+func (m *model) ask(ctx, work context.Context, group []lineage.Request) (got []lineage.Completion, err error) {
 	b := m.body(group)
 	if m.sampling.Stream {
 		b.Stream, b.StreamOptions = true, map[string]bool{"include_usage": true}
@@ -197,8 +203,8 @@ func (m *model) ask(ctx context.Context, group []lineage.Request) (got []lineage
 	var all answer
 	most := len(group) * m.mostTokens(group[0])
 	q := question{
-		model: m.artifact.Model, tokens: guess(sizeOf(b.Messages)) + most, body: data,
-		young: m.artifact.Tuned && !m.answered.Load(),
+		model: m.artifact.Model, tokens: guess(sizeOf(b.Messages)) + most, body: data, wait: work,
+		young: m.artifact.Tuned && !m.answered.Load(), longer: m.timeout - m.client.servers.Timeout,
 	}
 	if !m.price.free() {
 		q.spend = m.spend(m.price.most(len(data), len(b.Messages), most), &all)

@@ -40,7 +40,7 @@ func (b *Backend) Quote(w lineage.Work) lineage.Quote {
 	if q.Priced = known && (q.Tokens == 0 || price.Train > 0) && (w.Requests == 0 || price.Input > 0 && price.Output > 0); !q.Priced {
 		return lineage.Quote{Tokens: q.Tokens, Unbounded: q.Unbounded}
 	}
-	q.Most = cost(q.Tokens, price.Train) + tariff{Price: price, known: true, batch: b.config.Batch}.of(prompt, 0, answer)
+	q.Most = cost(q.Tokens, price.Train) + tariff{Price: price, known: true, batch: b.config.Batch && b.profile.Batch}.of(prompt, 0, answer)
 	return q
 }
 

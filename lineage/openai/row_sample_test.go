@@ -49,7 +49,7 @@ func TestRow4PausesAreAsLongAsTheServerSays(t *testing.T) {
 				for k, v := range test.headers {
 					w.Header().Set(k, v)
 				}
-				http.Error(w, `{"error":{"message":"slow down"}}`, 429)
+				http.Error(w, `{"error":{"message":"slow down"}}`, http.StatusTooManyRequests)
 			})
 			// One is refused at once; nine others come a moment later and stand
 			// before the same closed gate.
@@ -392,7 +392,7 @@ func TestRow25ModelThatLoadsIsWaitedFor(t *testing.T) {
 		start := time.Now()
 		b := inBubble(t, Server{}, func(w http.ResponseWriter, _ int, a asked) {
 			if time.Since(start) < 4*time.Minute {
-				http.Error(w, `{"error":{"message":"Loading model","type":"unavailable_error","code":503}}`, 503)
+				http.Error(w, `{"error":{"message":"Loading model","type":"unavailable_error","code":503}}`, http.StatusServiceUnavailable)
 				return
 			}
 			reply(w, a, 1)
@@ -455,12 +455,16 @@ func TestStopLosesNothingThatWasAnswered(t *testing.T) {
 		bubbled(t, how, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			b := inBubble(t, Server{}, func(w http.ResponseWriter, n int, a asked) {
-				time.Sleep(time.Duration(n%16+1) * time.Second) // within Servers.Grace
+				unit := time.Second // within Servers.Grace, which a stop gives
+				if how == "error" {
+					unit = 10 * time.Second
+				}
+				time.Sleep(time.Duration(n%16+1) * unit)
 				switch {
 				case n == 20 && how == "stop":
 					cancel()
 				case n == 20 && how == "error":
-					http.Error(w, `{"error":{"message":"who are you"}}`, 401)
+					http.Error(w, `{"error":{"message":"who are you"}}`, http.StatusUnauthorized)
 					return
 				}
 				reply(w, a, 1)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -18,6 +19,7 @@ type Sampling struct {
 	Stop      []string       `yaml:"stop" doc:"texts that end an answer, 4 at most"`
 	Samples   int            `yaml:"samples_per_request" doc:"answers to equal prompts that share one request: the prompt is paid once, and they share one seed; 1 asks for each alone"`
 	Extras    map[string]any `yaml:"extras" doc:"further members of a request, such as top_k, min_p or chat_template_kwargs"`
+	Omit      []string       `yaml:"omit" doc:"members of a request that the model refuses, of temperature, top_p, seed: its own setting holds"`
 
 	Shots int    `yaml:"shots" doc:"of learner prompted: how many of the documents that were kept stand before one request, drawn by its seed; 0 for all"`
 	Place string `yaml:"place" doc:"of learner prompted: turns puts the documents before the request as turns, system into one system message"`
@@ -25,12 +27,13 @@ type Sampling struct {
 	Stream      bool    `yaml:"stream" identity:"no" doc:"have answers streamed, for servers that cut long ones off otherwise"`
 	Batch       bool    `yaml:"batch" identity:"no" doc:"ask by batch files, at half the price and within a day"`
 	Parallel    int     `yaml:"parallel" identity:"no" doc:"requests on their way at once, of all models of one server together"`
+	Timeout     string  `yaml:"timeout" identity:"no" doc:"how long one answer may take, such as 10m"`
 	ErrorBudget float64 `yaml:"error_budget" identity:"no" doc:"share of the requests that a server may refuse for good, 0 to 1; beyond it the model fails"`
 }
 
 // DefaultSampling asks for every answer alone.
 func DefaultSampling() Sampling {
-	return Sampling{TopP: 1, MaxTokens: 1024, Samples: 1, Place: "turns", Parallel: 16, ErrorBudget: 0.02}
+	return Sampling{TopP: 1, MaxTokens: 1024, Samples: 1, Place: "turns", Parallel: 16, Timeout: "10m", ErrorBudget: 0.02}
 }
 
 // check tells every fault.
@@ -59,6 +62,14 @@ func (s Sampling) check() error {
 	if s.Place != "turns" && s.Place != "system" {
 		fault("place: %q is not one of turns, system", s.Place)
 	}
+	for _, name := range s.Omit {
+		if !slices.Contains([]string{"temperature", "top_p", "seed"}, name) {
+			fault("omit: %q is not one of temperature, top_p, seed", name)
+		}
+	}
+	if d, err := time.ParseDuration(s.Timeout); err != nil || d < time.Second {
+		fault("timeout: %q is not a duration of at least a second, such as 10m", s.Timeout)
+	}
 	if err := checkExtras(s.Extras); err != nil {
 		faults = append(faults, err)
 	}
@@ -69,12 +80,16 @@ func (s Sampling) check() error {
 // seeds; that of the first is sent.
 func (m *model) body(reqs []lineage.Request) body {
 	r := reqs[0]
-	b := body{
-		Model: m.artifact.Model, Messages: m.before(r),
-		Temperature: &r.Temperature, TopP: &m.sampling.TopP, Stop: m.sampling.Stop, extras: m.sampling.Extras,
-	}
+	sends := func(name string) bool { return !slices.Contains(m.sampling.Omit, name) }
+	b := body{Model: m.artifact.Model, Messages: m.before(r), Stop: m.sampling.Stop, extras: m.sampling.Extras}
 	b.bound(m.profile.MaxTokens, m.mostTokens(r))
-	if m.profile.Seed {
+	if sends("temperature") {
+		b.Temperature = &r.Temperature
+	}
+	if sends("top_p") { // also 1: defaults of servers are lower at times
+		b.TopP = &m.sampling.TopP
+	}
+	if m.profile.Seed && sends("seed") {
 		seed := int64((r.Seed ^ r.Seed>>32) & math.MaxInt32) // some servers take 31 bits, and each bit of ours counts
 		b.Seed = &seed
 	}

@@ -16,6 +16,7 @@ func (b bound) least() float64 { return lower(b.ours, ofServer*b.theirs) }
 // (additive increase, multiplicative decrease: Chiu and Jain, 1989).
 type tempo struct {
 	requests, tokens bound
+	models           map[string][2]float64 // what the server told of each
 	share            float64
 	learned          float64   // requests a minute that were too many, where no bound of them is known
 	cut, grown       time.Time // when it was last halved and grown
@@ -49,16 +50,22 @@ func (p *tempo) count(now time.Time) {
 	p.passed++
 }
 
-// told takes up a server's limits, and tells whether they are news.
-func (p *tempo) told(requests, tokens float64) bool {
-	before := *p
-	if requests > 0 {
-		p.requests.theirs = requests
+// told takes up the limits of a server for one of its models, and tells whether
+// they are news. Of several models the lowest hold.
+func (p *tempo) told(model string, requests, tokens float64) bool {
+	now := [2]float64{requests, tokens}
+	if p.models[model] == now {
+		return false
 	}
-	if tokens > 0 {
-		p.tokens.theirs = tokens
+	if p.models == nil {
+		p.models = map[string][2]float64{}
 	}
-	return *p != before
+	p.models[model] = now
+	p.requests.theirs, p.tokens.theirs = 0, 0
+	for _, m := range p.models {
+		p.requests.theirs, p.tokens.theirs = lower(p.requests.theirs, m[0]), lower(p.tokens.theirs, m[1])
+	}
+	return true
 }
 
 // halve slows down, but for a request that was sent before the last time: it
