@@ -558,3 +558,19 @@ func TestBatchThatSomebodyCancelledIsNotBegunAgainByItself(t *testing.T) {
 		checkAll(t, reqs, all)
 	})
 }
+
+func TestManyRequestsTakeSeveralBatches(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{}, noChat(t))
+		d, money := &depot{t: t, takes: time.Hour}, &purse{cap: 100_000 * lineage.Dollar}
+		reqs := prompts(batchLines + 1)
+		got, err := collect(t, t.Context(), b.batchModel(d, money, &strip{die: -1}), reqs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkAll(t, reqs, got)
+		if d.uploads() != 2 || len(d.batches) != 2 || len(d.batches[0].ids) != batchLines || money.held != 0 {
+			t.Errorf("%d uploads and %d batches; %v is held", d.uploads(), len(d.batches), money.held)
+		}
+	})
+}

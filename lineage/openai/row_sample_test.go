@@ -504,3 +504,42 @@ func TestStopLosesNothingThatWasAnswered(t *testing.T) {
 		})
 	}
 }
+
+func TestRow4And5ServerDecidesWhetherItIsAskedAgain(t *testing.T) {
+	for _, test := range []struct {
+		status     int
+		code       string
+		say        string // X-Should-Retry
+		asked      int
+		halts      bool
+		whileAsked string
+	}{
+		{429, "insufficient_quota", "", 1, true, "no credit left"},
+		{429, "credit_balance_exhausted", "true", 1, true, "no credit left"},
+		{402, "", "", 1, true, "no credit left"},
+		{401, "", "true", 1, true, "needs a key"},
+		{403, "", "", 1, false, "does not let the key"},
+		{429, "", "false", 1, false, "asks for patience"},
+		{500, "", "false", 1, false, "a fault of its own"},
+		{400, "", "true", tries, false, "refused"},
+		{409, "", "", tries, false, "asks for patience"},
+		{500, "", "", tries, false, "a fault of its own"},
+	} {
+		bubbled(t, fmt.Sprint(test), func(t *testing.T) {
+			b := inBubble(t, Server{}, func(w http.ResponseWriter, _ int, _ asked) {
+				if test.say != "" {
+					w.Header().Set("X-Should-Retry", test.say)
+				}
+				w.WriteHeader(test.status)
+				fmt.Fprintf(w, `{"error":{"message":"no","code":%q}}`, test.code)
+			})
+			got, err := collect(t, t.Context(), b.model(DefaultSampling(), local(), nil), prompts(1))
+			if err == nil || !strings.Contains(err.Error(), test.whileAsked) || errors.Is(err, lineage.ErrHalt) != test.halts || len(got) != 0 {
+				t.Errorf("%+v: %v", got, err)
+			}
+			if len(b.requests()) != test.asked {
+				t.Errorf("asked %d times, want %d", len(b.requests()), test.asked)
+			}
+		})
+	}
+}
