@@ -163,6 +163,7 @@ func (c *crew) child(point string) (model string, killed bool) {
 	}
 	cmd := exec.CommandContext(c.t.Context(), os.Args[0], "-test.run=^TestCrashChild$", "-test.v")
 	cmd.Env = append(os.Environ(), "HEIRLOOM_CRASH_AT="+point, "HEIRLOOM_CRASH_JOURNAL="+c.journal.path, "HEIRLOOM_CRASH_CONFIG="+string(config))
+	c.Asked("") // what was set in the server happens before the child asks it
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	c.mu.Lock()
