@@ -137,7 +137,7 @@ func (p *program) openDryRun(ctx context.Context, offer *sim.Serving, where fold
 	}
 	var serving context.Context
 	serving, d.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go func() { d.stopped <- serveUntil(serving, l, d.server, p.log) }()
+	go func() { d.stopped <- d.server.Serve(serving, l, 0) }()
 	return d, nil
 }
 
