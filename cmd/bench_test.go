@@ -2,8 +2,12 @@ package cmd
 
 import (
 	"context"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -86,4 +90,53 @@ func processorTime() float64 {
 func median(x []float64) float64 {
 	slices.Sort(x)
 	return (x[len(x)/2] + x[(len(x)-1)/2]) / 2
+}
+
+// BenchmarkAnswers records 10,000 answers of 80 words in a ledger on disk, each
+// before it is used, as those that are paid for are; and looks them all up again.
+func BenchmarkAnswers(b *testing.B) {
+	const answers = 10_000
+	words := strings.Fields("the training was long and nobody came so it kept a diary of what each step took away")
+	for range b.N {
+		dir := filepath.Join(b.TempDir(), "ledger")
+		ledger, err := store.Create(dir, store.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		chance := rand.New(rand.NewPCG(1, 2))
+		texts := make([]lineage.Completion, answers)
+		for i := range texts {
+			var t strings.Builder
+			for range 80 {
+				t.WriteString(words[chance.IntN(len(words))] + " ")
+			}
+			texts[i] = lineage.Completion{Text: t.String(), Finish: "stop", Tokens: 90, PromptTokens: 30}
+		}
+		started := time.Now()
+		for i, c := range texts {
+			if err := ledger.Save(lineage.CompletionKey(lineage.Outputs, "0123456789abcdef0123456789abcdef", i, 0), c); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(started).Microseconds())/answers, "µs/answer")
+		started = time.Now()
+		for i := range texts {
+			var c lineage.Completion
+			if ok, err := ledger.Load(lineage.CompletionKey(lineage.Outputs, "0123456789abcdef0123456789abcdef", i, 0), &c); !ok || err != nil || c != texts[i] {
+				b.Fatal(ok, err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(started).Microseconds())/answers, "µs/recall")
+		if err := ledger.Close(); err != nil {
+			b.Fatal(err)
+		}
+		size := int64(0)
+		filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+			if info, err := d.Info(); err == nil && !d.IsDir() {
+				size += info.Size()
+			}
+			return nil
+		})
+		b.ReportMetric(float64(size)/answers, "bytes/answer")
+	}
 }

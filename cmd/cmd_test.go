@@ -77,6 +77,7 @@ func TestWhatTheProgramSays(t *testing.T) {
 		"help-run":   {"run", "--help"},
 		"list":       {"list"},
 		"plan":       {"plan", "trauma-narratives", "--set", "generations=2", "--out", "nowhere"},
+		"plan-paid":  {"plan", "testdata/paid.yaml", "--out", "nowhere"},
 		"completion": {"completion", "fish"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,10 +50,18 @@ func (s *progress) event(e sim.Event) {
 	case e.Kind == "start":
 		fmt.Fprintf(s.err, "%d models to have, %d of them exist\n", e.Total, e.Reused)
 	case e.Kind == "generation" && e.Generation < 0:
-		fmt.Fprintf(s.err, "foundations: %d of %d models\n", e.Done, e.Total)
+		fmt.Fprintf(s.err, "foundations: %d of %d models%s\n", e.Done, e.Total, soFar(e))
 	case e.Kind == "generation":
-		fmt.Fprintf(s.err, "generation %d: %d of %d models\n", e.Generation, e.Done, e.Total)
+		fmt.Fprintf(s.err, "generation %d: %d of %d models%s\n", e.Generation, e.Done, e.Total, soFar(e))
 	}
+}
+
+// soFar tells what was spent, "" where nothing was.
+func soFar(e sim.Event) string {
+	if e.Spent == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %v spent", e.Spent)
 }
 
 func (s *progress) draw(e sim.Event) {

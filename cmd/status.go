@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/sim"
 	"github.com/urfave/cli/v2"
 )
 
@@ -27,20 +28,29 @@ func (p *program) status() *cli.Command {
 			if err != nil {
 				return err
 			}
+			cost, err := sim.Spent(ledger)
+			if err != nil {
+				return err
+			}
 			if c.Bool("json") {
-				p.emit(map[string]any{"study": study.Digest, "name": study.Name, "arms": arms})
+				all := map[string]any{"study": study.Digest, "name": study.Name, "arms": arms}
+				if cost != (sim.Spending{}) {
+					all["cost"] = cost
+				}
+				p.emit(all)
 				return nil
 			}
 			fmt.Fprintf(p.out, "%s, study %.12s: %d generations, %d replicates, lines %v\n", study.Name, study.Digest, study.Generations, study.Replicates, study.Lines)
 			w := tabwriter.NewWriter(p.out, 2, 8, 2, ' ', 0)
 			complete := true
 			for _, a := range arms {
-				fmt.Fprintf(w, "  %s\t%d of %d models\n", a.Arm, a.Done, a.Models)
-				complete = complete && a.Done == a.Models
+				fmt.Fprintf(w, "  %s\t%d of %d models%s\n", a.Arm, a.Done, a.Models, a.refused())
+				complete = complete && a.Done+a.Blocked+a.Barred == a.Models
 			}
 			if err := w.Flush(); err != nil {
 				return err
 			}
+			fmt.Fprint(p.out, spent(ledger))
 			if !complete {
 				fmt.Fprintf(p.out, "not complete; go on with:\n  %s\n", folder(name).command())
 			}
@@ -52,9 +62,19 @@ func (p *program) status() *cli.Command {
 // armStanding is how much of an arm exists. Arms share models: the sum over
 // arms counts those more than once.
 type armStanding struct {
-	Arm    string `json:"arm"`
-	Done   int    `json:"done"`
-	Models int    `json:"models"`
+	Arm     string `json:"arm"`
+	Done    int    `json:"done"`
+	Models  int    `json:"models"`
+	Blocked int    `json:"blocked,omitempty"` // that a provider refused, and that are not made
+	Barred  int    `json:"barred,omitempty"`  // that descend from those
+}
+
+// refused tells of models that are settled and do not exist, "" of none.
+func (a armStanding) refused() string {
+	if a.Blocked+a.Barred == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d blocked by the provider, %d that descend from them", a.Blocked, a.Barred)
 }
 
 func standing(ledger lineage.Ledger, study lineage.Study) ([]armStanding, error) {
@@ -65,6 +85,10 @@ func standing(ledger lineage.Ledger, study lineage.Study) ([]armStanding, error)
 		}
 		have[lineage.ID(key[len("node/"):])] = true
 	}
+	unmade, err := unmade(ledger, have)
+	if err != nil {
+		return nil, err
+	}
 	var all []armStanding
 	for _, a := range study.Arms {
 		s := armStanding{Arm: a.Name}
@@ -72,7 +96,12 @@ func standing(ledger lineage.Ledger, study lineage.Study) ([]armStanding, error)
 			for _, ids := range line {
 				for _, id := range ids {
 					s.Models++
-					if have[id] {
+					switch n, gone := unmade[id]; {
+					case gone && n.Ancestor != "":
+						s.Barred++
+					case gone:
+						s.Blocked++
+					case have[id]:
 						s.Done++
 					}
 				}
@@ -81,4 +110,31 @@ func standing(ledger lineage.Ledger, study lineage.Study) ([]armStanding, error)
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// unmade gives the records of nodes that a provider blocked, and of those that
+// descend from them. Where nothing was ever blocked, no record is read.
+func unmade(ledger lineage.Ledger, have map[lineage.ID]bool) (map[lineage.ID]lineage.Node, error) {
+	any := false
+	for _, err := range ledger.Keys("blocked/") {
+		if err != nil {
+			return nil, err
+		}
+		any = true
+		break
+	}
+	if !any {
+		return nil, nil
+	}
+	out := map[lineage.ID]lineage.Node{}
+	for id := range have {
+		var n lineage.Node
+		if _, err := ledger.Load(lineage.NodeKey(id), &n); err != nil {
+			return nil, err
+		}
+		if !n.Made() {
+			out[id] = n
+		}
+	}
+	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/heirloom-sim/heirloom/detectors"
 	"github.com/heirloom-sim/heirloom/lineage"
 )
 
@@ -302,5 +303,92 @@ func TestWorkIsEstimatedFromItsTexts(t *testing.T) {
 				t.Errorf("generation %d: %d tokens to train on", g-1, w.TrainTokens)
 			}
 		}
+	}
+}
+
+// TestNothingIsSentThatCannotBeRecorded is of row 21 of the failure matrix: a full
+// disk is an error before money is spent.
+func TestNothingIsSentThatCannotBeRecorded(t *testing.T) {
+	study, a := boughtStudy(t)
+	for _, kind := range []string{"lease/", "ticket/", "completion/"} {
+		a.trained, a.asked, a.charged = map[lineage.ID]int{}, map[string]int{}, 0
+		full := &refusing{Ledger: new(lineage.Memory), prefix: kind}
+		err := (&Runner{Study: study, Ledger: full}).Run(t.Context())
+		if !errors.Is(err, errStopped) {
+			t.Fatalf("%s cannot be written: %v", kind, err)
+		}
+		if kind != "completion/" && a.charged > 0 {
+			t.Errorf("%s cannot be written, and %v was charged", kind, a.charged)
+		}
+		if len(a.asked) > 1 {
+			t.Errorf("%s cannot be written, and %d requests were sent", kind, len(a.asked))
+		}
+	}
+}
+
+// refusing is a ledger that takes no records of one kind.
+type refusing struct {
+	lineage.Ledger
+	prefix string
+}
+
+func (r *refusing) Save(key lineage.Key, v any) error {
+	if strings.HasPrefix(string(key), r.prefix) {
+		return errStopped
+	}
+	return r.Ledger.Save(key, v)
+}
+
+// bench is a judge that tells what it used.
+type bench struct{ asked int }
+
+func (b *bench) Chat(context.Context, detectors.ChatRequest) (detectors.ChatReply, error) {
+	b.asked++
+	return detectors.ChatReply{Text: "yes", Finish: "stop", PromptTokens: 100, CompletionTokens: 10}, nil
+}
+
+func (b *bench) Embed(_ context.Context, _ string, texts []string) ([][]float32, error) {
+	b.asked++
+	return make([][]float32, len(texts)), nil
+}
+
+func TestJudgesSpendFromTheSamePurse(t *testing.T) {
+	prices := Price{Prompt: 2 * lineage.Dollar, Answer: 8 * lineage.Dollar}
+	of := newResources("", Means{Price: func(address, model string) (Price, bool) { return prices, address == "here" && model == "m" }})
+	p, err := newPurse(new(lineage.Memory), lineage.Dollar/100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of.purse = p
+	b := &bench{}
+	e := remembered{b, "here", of}
+	question := func(n int) detectors.ChatRequest {
+		return detectors.ChatRequest{Model: "m", Messages: []detectors.Message{{Role: "user", Content: fmt.Sprint("is it there? ", n)}}, MaxTokens: 20}
+	}
+	each := prices.of(100, 10)
+	if each != 280_000 {
+		t.Fatalf("100 and 10 tokens cost %d", each)
+	}
+	n := 0
+	for ; ; n++ {
+		_, err := e.Chat(t.Context(), question(n))
+		if errors.Is(err, lineage.ErrBudget) {
+			break
+		}
+		if err != nil || n > 100 {
+			t.Fatal(n, err)
+		}
+	}
+	if s := p.spending(); s.Spent != lineage.USD(n)*each || s.Spent > p.cap || s.Uncertain != 0 || b.asked != n || n < 30 {
+		t.Errorf("%d questions, %d asked: %+v", n, b.asked, s)
+	}
+	if _, err := e.Chat(t.Context(), question(0)); err != nil || b.asked != n {
+		t.Errorf("a recorded answer was asked for again or refused: %v", err)
+	}
+	if _, err := e.Embed(t.Context(), "m", []string{strings.Repeat("long ", 2000)}); !errors.Is(err, lineage.ErrBudget) {
+		t.Errorf("vectors cost nothing: %v", err)
+	}
+	if _, err := e.Chat(t.Context(), detectors.ChatRequest{Model: "unpriced"}); err != nil {
+		t.Errorf("what has no price, and was let through: %v", err)
 	}
 }

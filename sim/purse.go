@@ -200,6 +200,13 @@ func (p *purse) spending() Spending {
 	return s
 }
 
+// spent is what was spent so far, without what is uncertain.
+func (p *purse) spent() lineage.USD {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spending().Spent
+}
+
 // Close records what the leases of this process came to. One that something is
 // still in flight of, such as a training that goes on elsewhere, stays open and
 // counts whole until it is taken up again.

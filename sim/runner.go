@@ -36,10 +36,11 @@ type Event struct {
 	Line       string
 	Replicate  int
 	Generation int
-	Done       int   // nodes that are finished
-	Total      int   // nodes of the study
-	Reused     int   // of Done, those that were in the ledger before
-	Err        error // of "failed" and "blocked"
+	Done       int         // nodes that are finished
+	Total      int         // nodes of the study
+	Reused     int         // of Done, those that were in the ledger before
+	Err        error       // of "failed" and "blocked"
+	Spent      lineage.USD // by all runs of the ledger so far; of "generation" and "done"
 }
 
 // Run makes every missing node, generation by generation: a node draws only on
@@ -122,10 +123,10 @@ func (r *Runner) make(ctx context.Context, have map[lineage.ID]bool) error {
 		}
 		r.kept.drop(func(id lineage.ID) bool { return r.Study.outlived(id, g) })
 		if len(jobs) > 0 {
-			r.tell(Event{Kind: "generation", Generation: g - 1, Done: done, Total: total, Reused: reused})
+			r.tell(Event{Kind: "generation", Generation: g - 1, Done: done, Total: total, Reused: reused, Spent: r.purse.spent()})
 		}
 	}
-	r.tell(Event{Kind: "done", Done: done, Total: total, Reused: reused})
+	r.tell(Event{Kind: "done", Done: done, Total: total, Reused: reused, Spent: r.purse.spent()})
 	return nil
 }
 
