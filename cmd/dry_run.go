@@ -98,7 +98,7 @@ func providers(f *sim.File) (all []provided) {
 		for _, name := range slices.Sorted(maps.Keys(w.Lines)) {
 			l := w.Lines[name]
 			if config, ok := l.Backend.Config.(*openai.Config); ok {
-				all = append(all, provided{config, l.Foundation})
+				all = append(all, provided{config, l.Foundation.Source})
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func (p *program) openDryRun(ctx context.Context, offer *sim.Serving, where fold
 	}
 	var serving context.Context
 	serving, d.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go func() { d.stopped <- serveUntil(serving, l, d.server, p.log) }()
+	go func() { d.stopped <- d.server.Serve(serving, l, 0) }()
 	return d, nil
 }
 

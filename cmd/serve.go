@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,7 +87,7 @@ func (p *program) serveAction(c *cli.Context) error {
 		return usage("--listen: %v", err)
 	}
 	p.welcome(l.Addr(), offer, where)
-	err = serveUntil(c.Context, l, s, p.log)
+	err = s.Serve(c.Context, l, leave)
 	fmt.Fprint(p.out, accounts(s.Counts()))
 	return err
 }
@@ -230,53 +229,46 @@ func (p *program) welcome(at net.Addr, offer *sim.Serving, where folder) {
 // leave is how long requests that are on their way have when a server stops.
 const leave = 10 * time.Second
 
-// serveUntil serves until the context ends, and then lets requests finish.
-func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log func(string, ...any)) error {
-	web := &http.Server{
-		Handler: sameOrigin(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(l) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), leave)
-	defer cancel()
-	if err := web.Shutdown(patience); err != nil {
-		log("requests that took longer than %s were cut off", leave)
-		web.Close()
-	}
-	return nil
-}
-
-// sameOrigin keeps web pages that a browser has open from using a server that
-// listens on this machine alone.
-func sameOrigin(h http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintln(w, `{"error":{"message":"web pages of other origins may not use this server","type":"invalid_request_error","param":null,"code":"cross_origin"}}`)
-	}))
-	return guard.Handler(h)
-}
-
 // accounts are the tokens that a server was asked for.
 func accounts(n serve.Counts) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d uploads, %d fine-tuning jobs (%d trained to their end), %d batches, %d answers\n", n.Uploads, n.Jobs, n.Charges, n.Batches, n.Answers)
-	for _, model := range slices.Sorted(maps.Keys(n.Usage)) {
-		u := n.Usage[model]
-		fmt.Fprintf(&b, "  %s: tokens trained on %d, asked %d, answered %d", model, u.Trained, u.Prompt, u.Completion)
-		if u.BatchPrompt > 0 {
-			fmt.Fprintf(&b, ", in batches %d and %d", u.BatchPrompt, u.BatchCompletion)
+	type sum struct {
+		serve.Usage
+		models int
+	}
+	sums := map[string]*sum{}
+	for model, u := range n.Usage {
+		name := model
+		if u.Base != "" {
+			name = "fine-tunes of " + u.Base
 		}
-		if u.Embedded > 0 {
-			fmt.Fprintf(&b, ", embedded %d", u.Embedded)
+		if sums[name] == nil {
+			sums[name] = &sum{}
 		}
-		b.WriteString("\n")
+		t := sums[name]
+		t.models++
+		t.Trained, t.Prompt, t.Completion = t.Trained+u.Trained, t.Prompt+u.Prompt, t.Completion+u.Completion
+		t.BatchPrompt, t.BatchCompletion, t.Embedded = t.BatchPrompt+u.BatchPrompt, t.BatchCompletion+u.BatchCompletion, t.Embedded+u.Embedded
+	}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		u := sums[name]
+		var parts []string
+		for _, part := range []struct {
+			what   string
+			tokens int
+		}{
+			{"trained on", u.Trained}, {"asked", u.Prompt}, {"answered", u.Completion},
+			{"asked in batches", u.BatchPrompt}, {"answered in batches", u.BatchCompletion}, {"embedded", u.Embedded},
+		} {
+			if part.tokens > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", part.tokens, part.what))
+			}
+		}
+		if u.models > 1 {
+			name = fmt.Sprintf("%d %s", u.models, name)
+		}
+		fmt.Fprintf(&b, "  tokens of %s: %s\n", name, strings.Join(parts, ", "))
 	}
 	return b.String()
 }

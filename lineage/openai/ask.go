@@ -31,8 +31,9 @@ type question struct {
 	body   []byte // nil for the API package's own
 	young  bool   // the model may have been made a moment ago
 	spend  spending
-	bound  int64         // most bytes of an answer; 0 for maxBody
-	longer time.Duration // than Servers.Timeout, which an attempt may take
+	wait   context.Context // ends the waiting for a turn, not what is on its way; nil for the caller's
+	bound  int64           // most bytes of an answer; 0 for maxBody
+	longer time.Duration   // than Servers.Timeout, which an attempt may take
 }
 
 // spending sets money aside for one attempt, before it is sent. settle is told
@@ -49,6 +50,9 @@ func (s spending) begin(ctx context.Context) (func(*attempt, error) error, error
 // ask sends a request until it is answered or there is no use in trying.
 func (c *Client) ask(ctx context.Context, q question, send func(context.Context) (used int, err error)) error {
 	start := c.servers.clock.now()
+	if q.wait == nil {
+		q.wait = ctx
+	}
 	for n := 1; ; n++ {
 		a, used, err := c.attempt(ctx, q, send)
 		if err == nil {
@@ -58,17 +62,17 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		if a == nil { // it was not let through, or cannot be paid
 			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if q.wait.Err() != nil {
+			return q.wait.Err()
 		}
-		fault, cure := c.fault(a, q, err)
+		cure, fault := c.fault(a, q, err)
 		now := c.servers.clock.now()
 		wait, most := pause(a.header, n, now), patience
 		switch {
 		case cure == none:
 			return fault
 		case cure == arrives:
-			n, wait = 0, arrivalWait // half a second's news are none
+			n, wait = 0, arrivalWait // not one of the tries
 			if a.status == http.StatusNotFound {
 				most = arrival
 			}
@@ -91,7 +95,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		c.tell(fmt.Sprintf("%s: %v; it is asked again in %s (%s)", c.name, fault, wait.Round(time.Millisecond), again))
 		if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 			c.gate.shutFor(wait) // for whoever else is about to ask
-		} else if err := c.servers.clock.sleep(ctx, wait); err != nil {
+		} else if err := c.servers.clock.sleep(q.wait, wait); err != nil {
 			return err
 		}
 	}
@@ -99,11 +103,11 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 
 // attempt sends a request once. a is nil where nothing was sent.
 func (c *Client) attempt(ctx context.Context, q question, send func(context.Context) (int, error)) (a *attempt, used int, err error) {
-	if err := c.gate.enter(ctx, q.tokens); err != nil {
+	if err := c.gate.enter(q.wait, q.tokens); err != nil {
 		return nil, 0, err
 	}
 	defer c.gate.leave()
-	settle, err := q.spend.begin(ctx)
+	settle, err := q.spend.begin(q.wait)
 	if err != nil {
 		return nil, 0, err
 	}

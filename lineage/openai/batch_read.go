@@ -185,7 +185,7 @@ func (h *harvest) add(data []byte) {
 	c := h.model.client
 	if l.Response.Status != http.StatusOK {
 		a := &attempt{sent: true, status: l.Response.Status, header: http.Header{}}
-		fault, cure := c.fault(a, question{model: h.model.artifact.Model}, refusal(l.Response.Status, l.Response.Body))
+		cure, fault := c.fault(a, question{model: h.model.artifact.Model}, refusal(l.Response.Status, l.Response.Body))
 		var d *declined
 		if cure == none && errors.As(fault, &d) {
 			h.all[l.ID] = result{err: fault}

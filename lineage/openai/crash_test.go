@@ -163,6 +163,7 @@ func (c *crew) child(point string) (model string, killed bool) {
 	}
 	cmd := exec.CommandContext(c.t.Context(), os.Args[0], "-test.run=^TestCrashChild$", "-test.v")
 	cmd.Env = append(os.Environ(), "HEIRLOOM_CRASH_AT="+point, "HEIRLOOM_CRASH_JOURNAL="+c.journal.path, "HEIRLOOM_CRASH_CONFIG="+string(config))
+	c.Asked("") // what was set in the server happens before the child asks it
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	c.mu.Lock()
@@ -213,9 +214,9 @@ var boundaries = func() (all []string) {
 	return append(all, "before paid", "after paid")
 }()
 
-// TestRow1And2_KilledAtEveryStep kills the process between what is written and what
+// TestRows1And2KilledAtEveryStep kills the process between what is written and what
 // is sent, on either side.
-func TestRow1And2_KilledAtEveryStep(t *testing.T) {
+func TestRows1And2KilledAtEveryStep(t *testing.T) {
 	for _, metadata := range []bool{true, false} {
 		for _, point := range boundaries {
 			t.Run(fmt.Sprintf("%s,metadata=%v", point, metadata), func(t *testing.T) {
@@ -241,9 +242,9 @@ func TestRow1And2_KilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestRow1And2_KilledWhileTheServerAnswers kills the process when the server has
+// TestRows1And2KilledWhileTheServerAnswers kills the process when the server has
 // done what it was asked for, or before, and has not answered.
-func TestRow1And2_KilledWhileTheServerAnswers(t *testing.T) {
+func TestRows1And2KilledWhileTheServerAnswers(t *testing.T) {
 	for _, path := range []string{"/v1/files", "/v1/fine_tuning/jobs"} {
 		for _, committed := range []bool{true, false} {
 			for _, metadata := range []bool{true, false} {
@@ -280,8 +281,8 @@ func TestRow1And2_KilledWhileTheServerAnswers(t *testing.T) {
 	}
 }
 
-// TestRow1And2_KilledAgainAndAgain kills at every step of one training in turn.
-func TestRow1And2_KilledAgainAndAgain(t *testing.T) {
+// TestRows1And2KilledAgainAndAgain kills at every step of one training in turn.
+func TestRows1And2KilledAgainAndAgain(t *testing.T) {
 	c := newCrew(t)
 	for _, point := range []string{"after " + uploading, "before " + uploaded, "after " + uploaded, "after reserve", "after " + creating, "before " + created, "after " + created, "before " + succeeded, "before settle"} {
 		if _, killed := c.child(point); !killed {

@@ -22,11 +22,11 @@ const (
 )
 
 // fault words what went wrong with an attempt, and tells what helps.
-func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
+func (c *Client) fault(a *attempt, q question, err error) (cure, error) {
 	where := c.server.BaseURL
 	said := complaint(err)
 	words := line(c.server.clean(said.text))
-	halts := func(fault error) (error, cure) { return halt(fault), none }
+	halts := func(fault error) (cure, error) { return none, halt(fault) }
 	told := func(format string, args ...any) error {
 		text := fmt.Sprintf("%s: %s", where, fmt.Sprintf(format, args...))
 		if a.status != 0 {
@@ -42,13 +42,13 @@ func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
 		words = ""
 		return halts(told("sends on to %q, where the key is not taken; set base_url to the server's own address", line(c.server.clean(a.location))))
 	case !a.sent:
-		return told("cannot be asked: %s", line(c.server.clean(err.Error()))), none
+		return none, told("cannot be asked: %s", line(c.server.clean(err.Error())))
 	case a.status == 0:
 		fault := told("did not answer: %s", line(c.server.clean(bare(err).Error())))
 		if hopeless(err) {
 			return halts(fault)
 		}
-		return fault, again
+		return again, fault
 	case a.status < 300:
 		return c.garbled(a, err)
 	case a.status == http.StatusUnauthorized && c.server.Key == "":
@@ -58,27 +58,27 @@ func (c *Client) fault(a *attempt, q question, err error) (error, cure) {
 	case a.status == http.StatusPaymentRequired || said.broke():
 		return halts(told("the account behind %s has no credit left; go on when it has", c.server.KeyEnv))
 	case a.status == http.StatusForbidden:
-		return told("does not let the key in %s use the model %q", c.server.KeyEnv, q.model), none
+		return none, told("does not let the key in %s use the model %q", c.server.KeyEnv, q.model)
 	case a.status == http.StatusNotFound && q.young:
-		return told("does not know the model %q yet", q.model), arrives
+		return arrives, told("does not know the model %q yet", q.model)
 	case a.status == http.StatusNotFound:
-		return told("knows no model %q, or base_url is not where its API begins (it often ends in /v1)", q.model), none
+		return none, told("knows no model %q, or base_url is not where its API begins (it often ends in /v1)", q.model)
 	case a.status == http.StatusServiceUnavailable && said.loading():
-		return told("is loading its model"), arrives
+		return arrives, told("is loading its model")
 	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooManyRequests, a.status == http.StatusTooEarly, a.status == http.StatusConflict:
-		return told("asks for patience"), curable(a.header.Get("X-Should-Retry") != "false")
+		return curable(a.header.Get("X-Should-Retry") != "false"), told("asks for patience")
 	case a.status >= 500 && a.status != http.StatusNotImplemented:
-		return told("has a fault of its own"), curable(a.header.Get("X-Should-Retry") != "false")
+		return curable(a.header.Get("X-Should-Retry") != "false"), told("has a fault of its own")
 	}
 	if finish := said.finish(a.status); finish != "" {
-		return &declined{finish, told("cannot take this request")}, none
+		return none, &declined{finish, told("cannot take this request")}
 	}
 	refusal := told("refused the request for the model %q", q.model)
 	switch a.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		refusal = &declined{"", refusal}
 	}
-	return refusal, curable(a.header.Get("X-Should-Retry") == "true")
+	return curable(a.header.Get("X-Should-Retry") == "true"), refusal
 }
 
 func curable(yes bool) cure {
@@ -98,19 +98,19 @@ func bare(err error) error {
 }
 
 // garbled is an answer of status 200 that is none.
-func (c *Client) garbled(a *attempt, err error) (error, cure) {
+func (c *Client) garbled(a *attempt, err error) (cure, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return fmt.Errorf("%s: sent an answer of more than %d MiB", c.server.BaseURL, large.Limit>>20), none
+		return none, fmt.Errorf("%s: sent an answer of more than %d MiB", c.server.BaseURL, large.Limit>>20)
 	case strings.HasPrefix(a.header.Get("Content-Type"), "text/html"):
-		return fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL), none
+		return none, fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL)
 	case errors.Is(err, errCut):
-		return halt(fmt.Errorf("%s: %w; give the server a longer context (Ollama: num_ctx)", c.server.BaseURL, err)), none
+		return none, halt(fmt.Errorf("%s: %w; give the server a longer context (Ollama: num_ctx)", c.server.BaseURL, err))
 	case errors.Is(err, errVectors):
-		return fmt.Errorf("%s: did not give one vector of one length for each text", c.server.BaseURL), none
+		return none, fmt.Errorf("%s: did not give one vector of one length for each text", c.server.BaseURL)
 	}
-	return fmt.Errorf("%s: sent an answer that cannot be read: %s", c.server.BaseURL, line(c.server.clean(err.Error()))), again
+	return again, fmt.Errorf("%s: sent an answer that cannot be read: %s", c.server.BaseURL, line(c.server.clean(err.Error())))
 }
 
 // hopeless tells faults of a connection that stay: a certificate that is not

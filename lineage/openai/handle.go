@@ -24,7 +24,6 @@ type handle struct {
 	Provider string           `json:"provider"`
 	Where    string           `json:"where"` // base URL
 	Key      string           `json:"key"`   // names the training to the provider
-	Attempt  int              `json:"attempt,omitempty"`
 	Step     string           `json:"step"`
 	At       int64            `json:"at"` // Unix seconds by our clock, of the first intent
 	Bytes    int              `json:"bytes,omitempty"`

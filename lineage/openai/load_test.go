@@ -38,7 +38,7 @@ func tenThousand(t *testing.T, stream bool) {
 		case dice < 10 && nth > 6000 && nth < 7500: // before, the pace is the full one
 			fault("429")
 			w.Header().Set("Retry-After-Ms", "1500")
-			http.Error(w, `{"error":{"message":"slow down","code":"rate_limit_exceeded"}}`, 429)
+			http.Error(w, `{"error":{"message":"slow down","code":"rate_limit_exceeded"}}`, http.StatusTooManyRequests)
 		case dice < 6:
 			fault("500")
 			http.Error(w, `{"error":{"message":"oops"}}`, 500)

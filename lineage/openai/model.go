@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
-	api "github.com/sashabaranov/go-openai"
 )
 
 // model asks a server for completions, many at once. What was asked is answered:
@@ -100,7 +98,9 @@ type outcome struct {
 // chat asks order by order. Completions are emitted by the caller's goroutine as
 // they come.
 func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order, emit func(int, lineage.Completion) error, refused *refusals) error {
-	work, stop := context.WithCancel(ctx)
+	ctx, abandon := context.WithCancel(ctx)
+	defer abandon()
+	work, stop := context.WithCancel(ctx) // ended by an error, which what is on its way outlives
 	defer stop()
 	var once sync.Once
 	var first error
@@ -115,7 +115,7 @@ func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order
 				if k >= len(orders) {
 					return
 				}
-				if err := m.fill(work, reqs, orders[k], outcomes); err != nil {
+				if err := m.fill(ctx, work, reqs, orders[k], outcomes); err != nil {
 					fail(err)
 				}
 			}
@@ -133,24 +133,25 @@ func (m *model) chat(ctx context.Context, reqs []lineage.Request, orders []order
 		default:
 			if broken = emit(o.i, o.c); broken != nil {
 				fail(broken)
+				abandon()
 			}
 		}
 	}
 	if broken != nil {
 		return broken
 	}
-	if err := ctx.Err(); err != nil && (first == nil || errors.Is(first, err)) {
-		return err
+	if first == nil {
+		return ctx.Err()
 	}
 	return first
 }
 
 // fill asks until each request of an order has its completion: some servers give
 // fewer at once than they are asked for.
-func (m *model) fill(ctx context.Context, reqs []lineage.Request, o order, out chan<- outcome) error {
+func (m *model) fill(ctx, work context.Context, reqs []lineage.Request, o order, out chan<- outcome) error {
 	for len(o) > 0 {
 		group := m.group(reqs, o)
-		got, err := m.ask(ctx, group)
+		got, err := m.ask(ctx, work, group)
 		var d *declined
 		switch {
 		case errors.As(err, &d) && d.finish != "":
@@ -188,7 +189,7 @@ func (m *model) group(reqs []lineage.Request, o order) []lineage.Request {
 }
 
 // ask gets completions of one prompt, one at least.
-func (m *model) ask(ctx context.Context, group []lineage.Request) (got []lineage.Completion, err error) {
+func (m *model) ask(ctx, work context.Context, group []lineage.Request) (got []lineage.Completion, err error) {
 	b := m.body(group)
 	if m.sampling.Stream {
 		b.Stream, b.StreamOptions = true, map[string]bool{"include_usage": true}
@@ -200,7 +201,7 @@ func (m *model) ask(ctx context.Context, group []lineage.Request) (got []lineage
 	var all answer
 	most := len(group) * m.mostTokens(group[0])
 	q := question{
-		model: m.artifact.Model, tokens: guess(sizeOf(b.Messages)) + most, body: data,
+		model: m.artifact.Model, tokens: guess(sizeOf(b.Messages)) + most, body: data, wait: work,
 		young: m.artifact.Tuned && !m.answered.Load(), longer: m.timeout - m.client.servers.Timeout,
 	}
 	if !m.price.free() {
@@ -218,55 +219,4 @@ func (m *model) ask(ctx context.Context, group []lineage.Request) (got []lineage
 	}
 	m.answered.Store(true)
 	return all.completions(len(group)), nil
-}
-
-// spend reserves the most that a request can cost. A server that refuses takes
-// nothing; an answer that never came may have been charged, and counts whole.
-func (m *model) spend(most lineage.USD, got *answer) spending {
-	return func(ctx context.Context) (func(*attempt, error) error, error) {
-		*got = answer{}
-		settle, err := m.client.wallet.reserve(ctx, m.world.Purse, most, "a request to "+m.artifact.Model)
-		if err != nil {
-			return nil, err
-		}
-		return func(a *attempt, err error) error {
-			switch {
-			case !a.sent || a.status >= http.StatusBadRequest:
-				return settle(0)
-			case got.usage == (api.Usage{}):
-				return settle(most)
-			}
-			return settle(m.price.actual(got.usage, most))
-		}, nil
-	}
-}
-
-// refusals are requests that a server will never answer. They are recorded as
-// such when everything else is answered, and only while they are few: many are a
-// fault of the settings.
-type refusals struct {
-	model *model
-	all   []outcome
-}
-
-func (r *refusals) add(o outcome) error {
-	m := r.model
-	r.all = append(r.all, o)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.failed++
-	if float64(m.failed) <= m.sampling.ErrorBudget*float64(m.asked) {
-		return nil
-	}
-	return fmt.Errorf("%d of %d requests were refused, more than the share of %v in error_budget: %w", m.failed, m.asked, m.sampling.ErrorBudget, o.err)
-}
-
-func (r *refusals) emit(emit func(int, lineage.Completion) error) error {
-	for _, o := range r.all {
-		r.model.world.Log("request %d has no answer and is recorded as such: %v", o.i, o.err)
-		if err := emit(o.i, lineage.Completion{Finish: "error"}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

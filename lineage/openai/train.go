@@ -48,7 +48,7 @@ func (b *Backend) tune(ctx context.Context, job lineage.Job, start string) (line
 	}
 	t := &training{Backend: b, job: job, start: start, h: h, doubt: true, told: map[string]bool{}}
 	if h.Step == failed || h.Step == cancelled { // it has been told; this is another attempt
-		t.h = handle{Kind: jobKind, Attempt: h.Attempt + 1, Left: h.Left}
+		t.h = handle{Kind: jobKind, Left: h.Left}
 		if h.File != "" {
 			t.h.Left = append(t.h.Left, h.File)
 		}
@@ -134,10 +134,10 @@ func (t *training) begin(ctx context.Context) error {
 	return t.save(uploading)
 }
 
-// key names a training: what decides it, which attempt it is, and when it began,
-// so that two runs of one experiment do not take each other's for their own.
+// key names a training: what decides it, and when it began, so that two runs of one
+// experiment, or two attempts, do not take each other's for their own.
 func (t *training) key() string {
-	data, err := json.Marshal([]any{t.job.Node, t.start, t.job.Learner, t.hypers(), t.seed(), t.h.Digest, t.h.Attempt, t.h.At})
+	data, err := json.Marshal([]any{t.job.Node, t.start, t.job.Learner, t.hypers(), t.seed(), t.h.Digest, t.h.At})
 	if err != nil {
 		panic("openai: " + err.Error())
 	}

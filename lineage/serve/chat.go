@@ -204,7 +204,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.counting.sampled(r.Context(), q.Model, len(c.Choices), c.Usage)
+	s.counting.sampled(r.Context(), q.Model, m.root, len(c.Choices), c.Usage)
 	if q.Stream {
 		return stream(w, &q, c)
 	}

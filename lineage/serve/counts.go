@@ -9,18 +9,19 @@ import (
 
 // Counts is what a server was asked and did since it was opened.
 type Counts struct {
-	Requests map[string]int // as they came, by "METHOD /v1/path/{id}"
-	Uploads  int            // files that were made by an upload
-	Jobs     int            // fine-tuning jobs that were created
-	Charges  int            // jobs that trained to their end, which is when they are charged
-	Batches  int            // batches that were created
-	Answers  int            // choices of chat completions, those of batches included
-	Usage    map[string]Usage
+	Requests map[string]int   // as they came, by "METHOD /v1/path/{id}"
+	Uploads  int              // files that were made by an upload
+	Jobs     int              // fine-tuning jobs that were created
+	Charges  int              // jobs that trained to their end, which is when they are charged
+	Batches  int              // batches that were created
+	Answers  int              // choices of chat completions, those of batches included
+	Usage    map[string]Usage // by model
 }
 
-// Usage is the tokens of one model: of a fine-tuning job, of its base model.
+// Usage is the tokens of one model. Training counts for the base model.
 type Usage struct {
-	Prompt, Completion           int // asked one by one
+	Base                         string // of a fine-tune; "" for a base model
+	Prompt, Completion           int    // asked one by one
 	BatchPrompt, BatchCompletion int
 	Trained                      int // over all epochs
 	Embedded                     int
@@ -52,10 +53,11 @@ func (c *counting) trained(model string, tokens int) {
 	})
 }
 
-func (c *counting) sampled(ctx context.Context, model string, answers int, tokens usage) {
+func (c *counting) sampled(ctx context.Context, model, base string, answers int, tokens usage) {
 	c.add(func(n *Counts) {
 		n.Answers += answers
 		u := n.Usage[model]
+		u.Base = base
 		if lineOf(ctx) != nil {
 			u.BatchPrompt += tokens.Prompt
 			u.BatchCompletion += tokens.Completion
