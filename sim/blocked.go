@@ -66,12 +66,12 @@ func (m *making) tried(ctx context.Context, attempt int) (lineage.Artifact, erro
 	if attempt > 0 {
 		name += screenedSuffix
 	}
-	return m.artifact(ctx, m.job, name, m.corpus)
+	return m.weights(ctx, m.job, name, m.corpus)
 }
 
 // refusal is what the provider said of an attempt, nil where it did not refuse.
 func (m *making) refusal(attempt int) (*lineage.Blocked, error) {
-	if m.fresh || !m.paid() {
+	if m.fresh || m.retrainable() {
 		return nil, nil
 	}
 	var b lineage.Blocked
@@ -99,7 +99,7 @@ func (m *making) standIn(ctx context.Context, by *lineage.Blocked) (art lineage.
 		id = m.from
 	}
 	if id != lineage.UntrainedModel {
-		art, err = m.artifact(ctx, m.Study.byID[id], id, nil)
+		art, err = m.artifact(ctx, m.Study.byID[id])
 	} else if own, ok := m.backend.(lineage.Untrained); ok {
 		art, err = own.Untrained()
 	} else {

@@ -110,7 +110,7 @@ func edges(drawn []*strand) lineage.Corpus {
 
 // start opens the model whose weights training starts from.
 func (m *making) start(ctx context.Context) (lineage.Model, error) {
-	base, err := m.artifact(ctx, m.Study.byID[m.from], m.from, nil)
+	base, err := m.artifact(ctx, m.Study.byID[m.from])
 	if err != nil {
 		return nil, err
 	}
@@ -163,10 +163,15 @@ func (m *making) train(ctx context.Context) error {
 	return nil
 }
 
-// artifact gives the weights of a node: those in memory, those in the ledger,
-// or by training. Weights that a later node starts from are kept; others only
-// where training again is not free.
-func (r *Runner) artifact(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
+// artifact gives the weights of an earlier node, to start from or to learn of.
+func (r *Runner) artifact(ctx context.Context, j *job) (lineage.Artifact, error) {
+	return r.weights(ctx, j, j.id, nil)
+}
+
+// weights are those in memory, those in the ledger, or by training under a name.
+// Those that a later node needs are kept; others only where training again is not
+// free.
+func (r *Runner) weights(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
 	if a := r.kept.get(j.id); a != nil {
 		return a, nil
 	}
@@ -188,7 +193,7 @@ func (r *Runner) artifact(ctx context.Context, j *job, name lineage.ID, drawn []
 
 // keep stores the weights of a node where they are needed or were not free.
 func (r *Runner) keep(j *job, art lineage.Artifact, stored bool) error {
-	if !stored && (j.needed || j.paid()) {
+	if !stored && (j.needed || !j.retrainable()) {
 		data, err := art.MarshalBinary()
 		if err != nil {
 			return fmt.Errorf("weights: %w", err)
@@ -208,7 +213,7 @@ func (r *Runner) learn(ctx context.Context, j *job, name lineage.ID, drawn []*st
 	job := lineage.Job{
 		Node: name, Learner: j.Learner, Cores: r.cores(),
 		Seed:   at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
-		Ticket: ticket{r.Ledger, name},
+		Ticket: ticket{r.Ledger, name}, Progress: r.progress(j),
 	}
 	if drawn == nil {
 		var err error
@@ -221,14 +226,14 @@ func (r *Runner) learn(ctx context.Context, j *job, name lineage.ID, drawn []*st
 	}
 	job.Examples = r.Study.examples(r.Ledger, j, drawn)
 	if j.from != "" {
-		base, err := r.artifact(ctx, r.Study.byID[j.from], j.from, nil)
+		base, err := r.artifact(ctx, r.Study.byID[j.from])
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
 		job.Base = base
 	}
 	if j.teacher != "" {
-		teacher, err := r.artifact(ctx, r.Study.byID[j.teacher], j.teacher, nil)
+		teacher, err := r.artifact(ctx, r.Study.byID[j.teacher])
 		if err != nil {
 			return nil, fmt.Errorf("teacher: %w", err)
 		}

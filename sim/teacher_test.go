@@ -51,7 +51,7 @@ func TestStudentsLearnFromTheTeacherThatIsNamed(t *testing.T) {
 		if c.teacher == "" {
 			continue
 		}
-		want, err := (&Runner{Study: s, Ledger: l}).artifact(context.Background(), s.byID[c.teacher], c.teacher, nil)
+		want, err := (&Runner{Study: s, Ledger: l}).artifact(context.Background(), s.byID[c.teacher])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ const (
 	Full   = "full"   // weights in the form of transformers
 	GGUF   = "gguf"   // an adapter or a model for llama.cpp
 	Remote = "remote" // a model that somebody else keeps, by its name
+	Bare   = "base"   // the pretrained model itself
 )
 
 // Artifact is a trained model: where its files are and what they are.
@@ -66,13 +67,16 @@ func parseArtifact(data []byte) (*Artifact, error) {
 	switch {
 	case err != nil || !bytes.Equal(again, data):
 		return nil, errors.New("command: the record of the weights is damaged")
-	case !slices.Contains([]string{LoRA, Full, GGUF, Remote}, a.Kind) || len(a.Digest) != 64:
+	case !slices.Contains([]string{LoRA, Full, GGUF, Remote, Bare}, a.Kind) || len(a.Digest) != 64:
 		return nil, errors.New("command: the record of the weights is damaged: its kind or its digest is none")
-	case a.Kind == Remote && a.Model == "" || a.Kind != Remote && !filepath.IsLocal(a.Path):
+	case a.Kind == Remote && a.Model == "" || a.kept() && !filepath.IsLocal(a.Path):
 		return nil, errors.New("command: the record of the weights is damaged: it does not say where they are")
 	}
 	return &a, nil
 }
+
+// kept tells whether its weights lie in the run's folder.
+func (a *Artifact) kept() bool { return a.Kind != Remote && a.Kind != Bare }
 
 // name is what the model is called: one name for one content. A server that
 // reads files where they are calls the same content in two places by two names.
@@ -82,7 +86,7 @@ func (a *Artifact) nameAt(path string) string { return "hl-" + hashed(a.Base, a.
 
 // present sees that the files are there, by their sizes.
 func (a *Artifact) present(folder string) error {
-	if a.Kind == Remote {
+	if !a.kept() {
 		return nil
 	}
 	for _, f := range a.Files {

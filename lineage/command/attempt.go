@@ -40,6 +40,7 @@ exit "$status"`
 // handle names a trainer that runs, or ran, wherever this program is started again.
 type handle struct {
 	Node    string    `json:"node"`
+	Folder  string    `json:"folder"` // of the run, for whoever reads the handle outside of it
 	Attempt int       `json:"attempt"`
 	PID     int       `json:"pid"`
 	Started string    `json:"started"` // of the process, by its machine
@@ -61,6 +62,12 @@ func (h handle) String() string {
 
 // alive tells whether the very process runs on this machine.
 func (h handle) alive() bool { return h.Started != "" && started(h.PID) == h.Started }
+
+// here tells whether this machine began it.
+func (h handle) here() bool {
+	host, err := os.Hostname()
+	return err == nil && h.Host == host
+}
 
 // attempt is one run of a trainer, in a folder of its own.
 type attempt struct {

@@ -68,9 +68,8 @@ func (w *work) current() (*attempt, error) {
 		return nil, nil
 	}
 	_, ended := a.status()
-	here, _ := os.Hostname()
 	switch {
-	case !ended && h.Host != here:
+	case !ended && !a.here():
 		return nil, fmt.Errorf("a trainer was started on %s, and whether it still runs cannot be told here: go on there, or remove %s if it does not", line(h.Host, 80), a.dir)
 	case told.InputSHA != w.vars.InputSHA:
 		a.end(seconds(w.config.Train.Grace))
@@ -116,7 +115,7 @@ func (w *work) begin() (*attempt, error) {
 		return nil, fmt.Errorf("%s cannot be started: %w", argv[0], err)
 	}
 	host, _ := os.Hostname()
-	a.handle = handle{Node: v.Node, Attempt: v.Attempt, PID: pid, Started: started(pid), Host: host, Begun: time.Now().UTC()}
+	a.handle = handle{Node: v.Node, Folder: w.world.Folder, Attempt: v.Attempt, PID: pid, Started: started(pid), Host: host, Begun: time.Now().UTC()}
 	if err := w.job.Ticket.Save(a.handle.String()); err != nil {
 		abandon()
 		a.fail("its handle could not be saved, so it did not begin")

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -56,24 +57,24 @@ func New(c Config) (*Backend, error) {
 	return &Backend{config: c, whole: map[string]bool{}, loaded: map[string]bool{}, applied: map[string]bool{}}, nil
 }
 
-// Enter takes what a run gives; trainings live in its folder.
-func (b *Backend) Enter(w lineage.World) error {
-	if w.Folder == "" {
-		return errors.New("command: local trainers need a folder to work in, and this run has none")
-	}
-	for _, folder := range []*string{&w.Folder, &w.Dir} {
-		absolute, err := filepath.Abs(*folder)
-		if err != nil {
-			return fmt.Errorf("command: %w", err)
-		}
-		*folder = absolute
+// Enter takes what a run gives; trainings live in its folder. Without a folder
+// nothing can be trained or opened, and all the same be checked.
+func (b *Backend) Enter(w lineage.World) (err error) {
+	if w.Dir, err = filepath.Abs(w.Dir); err != nil {
+		return fmt.Errorf("command: %w", err)
 	}
 	if w.Log == nil {
 		w.Log = func(string, ...any) {}
 	}
-	b.world = w
 	b.servers = &openai.Servers{Log: w.Log}
-	return os.MkdirAll(filepath.Join(w.Folder, trainings), 0o777)
+	if w.Folder != "" {
+		if w.Folder, err = filepath.Abs(w.Folder); err != nil {
+			return fmt.Errorf("command: %w", err)
+		}
+		err = os.MkdirAll(filepath.Join(w.Folder, trainings), 0o777)
+	}
+	b.world = w
+	return err
 }
 
 func (b *Backend) entered() error {
@@ -81,6 +82,11 @@ func (b *Backend) entered() error {
 		return errors.New("command: a local trainer works in the folder of a run, and there is none; use heirloom run")
 	}
 	return nil
+}
+
+// Untrained is the pretrained model itself.
+func (b *Backend) Untrained() (lineage.Artifact, error) {
+	return &Artifact{Kind: Bare, Base: b.config.Base, Digest: hashed("base", b.config.Base)}, nil
 }
 
 // Load reads an artifact and sees that its files are there.
@@ -109,6 +115,9 @@ func (b *Backend) Open(ctx context.Context, artifact lineage.Artifact) (lineage.
 		return nil, err
 	}
 	m := &model{backend: b, artifact: a}
+	if strings.Contains(strings.Join(b.config.Serve.Command, " "), ".Artifact") {
+		return m, nil // a server of its own begins when it is asked, in place of another's
+	}
 	lease, err := m.ready(ctx)
 	if err != nil {
 		return nil, err
@@ -121,7 +130,7 @@ func (b *Backend) Open(ctx context.Context, artifact lineage.Artifact) (lineage.
 func (b *Backend) verify(a *Artifact) error {
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if a.Kind == Remote || b.whole[a.Digest] {
+	if !a.kept() || b.whole[a.Digest] {
 		return nil
 	}
 	if err := a.present(b.world.Folder); err != nil {

@@ -230,8 +230,11 @@ func (b *Backend) serveVariables(a *Artifact) variables {
 
 // here is the path of an artifact on this machine, there as its server sees it.
 func (b *Backend) here(a *Artifact) string {
-	if a.Kind == Remote {
+	switch a.Kind {
+	case Remote:
 		return ""
+	case Bare:
+		return a.Base
 	}
 	return filepath.Join(b.world.Folder, a.Path)
 }

@@ -25,6 +25,17 @@ func (b *Backend) load(ctx context.Context, a *Artifact) (s served, err error) {
 	if a.Kind == Remote {
 		return served{model: a.Model, base: b.config.Serve.Model}, nil
 	}
+	if a.Kind == Bare {
+		s.model = or(b.config.Serve.Model, b.config.Base)
+		if k := b.config.Serve.Kind; k == VLLM || k == SGLang || k == Mistral {
+			all, err := w.models(ctx)
+			if err == nil {
+				s.model, err = b.baseAmong(all)
+			}
+			return s, err
+		}
+		return s, nil
+	}
 	switch b.config.Serve.Kind {
 	case VLLM, Mistral:
 		s, err = b.loadVLLM(ctx, w, a)
@@ -88,8 +99,10 @@ func (b *Backend) baseAmong(all []listed) (string, error) {
 	return "", fmt.Errorf("%w: the server has %s and not the base %s; start it with that, or set serve.model to the name that it knows it by", lineage.ErrHalt, or(strings.Join(others, ", "), "no base model"), or(b.config.Serve.Model, b.config.Base))
 }
 
-func or(a, b string) string {
-	if a != "" {
+// or gives b where a is nothing.
+func or[T comparable](a, b T) T {
+	var nothing T
+	if a != nothing {
 		return a
 	}
 	return b

@@ -93,7 +93,7 @@ func (b *Backend) base(what string, a lineage.Artifact) (*Artifact, error) {
 
 func (b *Backend) told(a *Artifact) (name, path, kind string) {
 	switch {
-	case a == nil:
+	case a == nil || a.Kind == Bare:
 		return "", "", ""
 	case a.Kind == Remote:
 		return a.Model, "", a.Kind

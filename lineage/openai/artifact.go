@@ -28,7 +28,8 @@ type Artifact struct {
 	LeftOut     int                 `json:"left_out,omitempty"` // documents that no training file can hold
 }
 
-// Loss is the training loss at one step, in nats a token.
+// Loss is the training loss at one step, as the provider tells it: for learner sft
+// in nats a token.
 type Loss struct {
 	Step  int      `json:"step"`
 	Train float64  `json:"train"`

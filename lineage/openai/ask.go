@@ -72,7 +72,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		case cure == none:
 			return fault
 		case cure == arrives:
-			n, wait = 0, arrivalWait // half a second's news are none
+			n, wait = 0, arrivalWait // not one of the tries
 			if a.status == http.StatusNotFound {
 				most = arrival
 			}

@@ -92,13 +92,12 @@ func (b *Backend) ready() error { return b.Enter(lineage.World{}) }
 
 // Train implements lineage.Backend.
 func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact, error) {
-	start := b.config.Model
+	start := b.untrained()
 	if job.Base != nil {
-		base, ok := job.Base.(*Artifact)
-		if !ok {
+		var ok bool
+		if start, ok = job.Base.(*Artifact); !ok {
 			return nil, fmt.Errorf("openai: cannot start from a base of type %T", job.Base)
 		}
-		start = base.Model
 	}
 	if !slices.Contains(b.profile.Learners, job.Learner) {
 		return nil, b.cannot(job.Learner)
@@ -109,7 +108,16 @@ func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact,
 	if err := b.ready(); err != nil {
 		return nil, err
 	}
-	return b.tune(ctx, job, start)
+	return b.tune(ctx, job, start.Model)
+}
+
+// Untrained implements lineage.Untrained.
+func (b *Backend) Untrained() (lineage.Artifact, error) { return b.untrained(), nil }
+
+// untrained is the model as the provider has it.
+func (b *Backend) untrained() *Artifact {
+	_, tuned := baseOf(b.config.Model)
+	return &Artifact{Profile: b.profile.Name, Model: b.config.Model, Start: b.config.Model, Tuned: tuned}
 }
 
 func (b *Backend) cannot(l lineage.Learner) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -142,17 +143,24 @@ func remaining(todo map[string]asking) (rest []order) {
 // plan makes batches of what has no answer, in the order of the names.
 func (m *model) plan(todo map[string]asking) (all []*batch) {
 	var b *batch
-	for _, name := range slices.Sorted(maps.Keys(todo)) {
-		line := lineOf(name, todo[name].body)
-		if b == nil || len(b.lines) == batchLines || b.Bytes+len(line) > batchBytes {
-			b = &batch{Step: uploading, At: m.now().Unix()}
+	var marks strings.Builder
+	begin := func() {
+		if b != nil {
+			b.name(marks.String())
 			all = append(all, b)
 		}
+		b = &batch{Step: uploading, At: m.now().Unix()}
+		marks.Reset()
+	}
+	begin()
+	for _, name := range slices.Sorted(maps.Keys(todo)) {
+		line := lineOf(name, todo[name].body)
+		if len(b.lines) == batchLines || b.Bytes+len(line) > batchBytes {
+			begin()
+		}
 		b.lines, b.Bytes, b.Most = append(b.lines, line), b.Bytes+len(line), b.Most+todo[name].most
-		b.hold(name)
+		marks.WriteString(mark(name))
 	}
-	for _, b := range all {
-		b.name()
-	}
+	begin()
 	return all
 }

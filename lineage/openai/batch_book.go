@@ -37,17 +37,16 @@ type batch struct {
 
 const ended = "ended"
 
-// name gives the batch its key: its requests, and when it began, so that two runs
-// of one experiment do not take each other's for their own.
-func (b *batch) name() {
-	sum := sha256.Sum256([]byte(strconv.FormatInt(b.At, 10) + " " + b.Requests))
+// name notes the marks of its requests, and gives the batch its key: those, and
+// when it began, so that two runs of one experiment do not take each other's for
+// their own.
+func (b *batch) name(marks string) {
+	b.Requests = marks
+	sum := sha256.Sum256([]byte(strconv.FormatInt(b.At, 10) + " " + marks))
 	b.Key = hex.EncodeToString(sum[:8])
 }
 
 func (b *batch) fileName() string { return "hl-" + b.Key + ".jsonl" }
-
-// hold notes the name of a request.
-func (b *batch) hold(name string) { b.Requests += mark(name) }
 
 // mark is what a batch keeps of a name, 6 characters. Two names may have one,
 // which has a batch looked into that need not be.

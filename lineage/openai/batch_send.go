@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -133,8 +132,12 @@ func (m *model) uploadBatch(ctx context.Context, k *book, b *batch, doubt bool) 
 			return k.save(b, func() { b.Step, b.State, b.Requests = ended, "never sent", "" })
 		}
 		f, v, header, err := m.client.upload(ctx, purposeBatch, b.fileName(), b.Bytes, func(w io.Writer) error {
-			_, err := io.Copy(w, bytes.NewReader(bytes.Join(b.lines, nil)))
-			return err
+			for _, line := range b.lines {
+				if _, err := w.Write(line); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if v == done && f.ID != "" {
 			return k.save(b, func() { b.Step, b.File = uploaded, f.ID })

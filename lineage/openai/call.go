@@ -62,10 +62,14 @@ func (c *Client) rejected(k call, told, err error) error {
 	if err == nil || status == 0 {
 		return err
 	}
-	if status == http.StatusNotFound {
+	said := complaint(told)
+	switch status {
+	case http.StatusNotFound:
 		err = fmt.Errorf("%s: has no %q", c.server.BaseURL, k.about)
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		err = fmt.Errorf("%s: does not take %q (HTTP %d): %s", c.server.BaseURL, k.about, status, line(c.server.clean(said.text)))
 	}
-	return &rejection{status, complaint(told), err}
+	return &rejection{status, said, err}
 }
 
 // rejection is an error of which the server's status is known.
@@ -123,6 +127,11 @@ func (c *Client) once(ctx context.Context, k call, out any) (verdict, http.Heade
 	}
 	said := complaint(err)
 	_, fault := c.fault(a, question{model: k.about}, err)
+	if a.status == http.StatusNotFound {
+		fault = fmt.Errorf("%s: has no %s, or does not know %q; base_url is where the API begins (it often ends in /v1)", c.server.BaseURL, k.path, k.about)
+	} else {
+		fault = c.rejected(k, err, fault)
+	}
 	fault = &rejection{a.status, said, fault}
 	switch {
 	case !a.sent:

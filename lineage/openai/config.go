@@ -73,7 +73,7 @@ func init() {
 
 // profile is the profile of a configuration, corrected.
 func (c Config) profile() (Profile, error) {
-	p, err := ProfileNamed(c.Profile)
+	p, err := profileNamed(c.Profile)
 	if err != nil {
 		return p, err
 	}

@@ -46,6 +46,9 @@ func (t *training) artifact(ctx context.Context) (lineage.Artifact, error) {
 		Profile: t.profile.Name, Model: h.Model, Start: t.start, Tuned: true,
 		Key: h.Key, Job: h.Job, File: h.File, Trained: h.Trained, LeftOut: h.LeftOut,
 	}
+	if t.profile.Deploys {
+		t.once("%s is trained; %s answers for it when it is deployed under that name, by hand or by a script", h.Model, t.profile.Name)
+	}
 	j, err := t.client.job(ctx, h.Job)
 	if gone(err) {
 		return a, nil // the model is there, which is what counts

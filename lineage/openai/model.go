@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/heirloom-sim/heirloom/lineage"
-	api "github.com/sashabaranov/go-openai"
 )
 
 // model asks a server for completions, many at once. What was asked is answered:
@@ -221,55 +219,4 @@ func (m *model) ask(ctx, work context.Context, group []lineage.Request) (got []l
 	}
 	m.answered.Store(true)
 	return all.completions(len(group)), nil
-}
-
-// spend reserves the most that a request can cost. A server that refuses takes
-// nothing; an answer that never came may have been charged, and counts whole.
-func (m *model) spend(most lineage.USD, got *answer) spending {
-	return func(ctx context.Context) (func(*attempt, error) error, error) {
-		*got = answer{}
-		settle, err := m.client.wallet.reserve(ctx, m.world.Purse, most, "a request to "+m.artifact.Model)
-		if err != nil {
-			return nil, err
-		}
-		return func(a *attempt, err error) error {
-			switch {
-			case !a.sent || a.status >= http.StatusBadRequest:
-				return settle(0)
-			case got.usage == (api.Usage{}):
-				return settle(most)
-			}
-			return settle(m.price.actual(got.usage, most))
-		}, nil
-	}
-}
-
-// refusals are requests that a server will never answer. They are recorded as
-// such when everything else is answered, and only while they are few: many are a
-// fault of the settings.
-type refusals struct {
-	model *model
-	all   []outcome
-}
-
-func (r *refusals) add(o outcome) error {
-	m := r.model
-	r.all = append(r.all, o)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.failed++
-	if float64(m.failed) <= m.sampling.ErrorBudget*float64(m.asked) {
-		return nil
-	}
-	return fmt.Errorf("%d of %d requests were refused, more than the share of %v in error_budget: %w", m.failed, m.asked, m.sampling.ErrorBudget, o.err)
-}
-
-func (r *refusals) emit(emit func(int, lineage.Completion) error) error {
-	for _, o := range r.all {
-		r.model.world.Log("request %d has no answer and is recorded as such: %v", o.i, o.err)
-		if err := emit(o.i, lineage.Completion{Finish: "error"}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

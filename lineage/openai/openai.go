@@ -1,6 +1,6 @@
-// Package openai asks servers that speak the OpenAI protocol: chat completions
-// and embeddings, of OpenAI or of any server of your own (vLLM, llama.cpp,
-// Ollama, SGLang and others speak it).
+// Package openai makes and asks models by servers that speak the OpenAI protocol:
+// fine-tuning jobs, chat completions, batches and embeddings, of OpenAI or of any
+// server of your own (vLLM, llama.cpp, Ollama, SGLang and others speak it).
 //
 //  1. A request waits until its server's limits let it through. All clients of
 //     one address and key share the limits, and a server that says "too many"

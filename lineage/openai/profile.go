@@ -102,8 +102,8 @@ var profiles = func() map[string]Profile {
 	return all
 }()
 
-// ProfileNamed gives what is known of a provider.
-func ProfileNamed(name string) (Profile, error) {
+// profileNamed gives what is known of a provider.
+func profileNamed(name string) (Profile, error) {
 	p, ok := profiles[name]
 	if !ok {
 		return p, fmt.Errorf("profile: %q is not one of %s", name, strings.Join(slices.Sorted(maps.Keys(profiles)), ", "))

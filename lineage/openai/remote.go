@@ -154,8 +154,3 @@ func (h handle) cancel(ctx context.Context, b *Backend) error {
 	_, err = b.client.order(ctx, e.ID, "cancel")
 	return err
 }
-
-// Untrained implements lineage.Untrained: the model as the provider has it.
-func (b *Backend) Untrained() (lineage.Artifact, error) {
-	return &Artifact{Profile: b.profile.Name, Model: b.config.Model, Start: b.config.Model}, nil
-}

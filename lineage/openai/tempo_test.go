@@ -71,10 +71,13 @@ func TestPaceIsHalvedOnceAndRecovers(t *testing.T) {
 	bubbled(t, "", func(t *testing.T) {
 		const perMinute = 600
 		var since time.Time
-		b := inBubble(t, Server{Requests: perMinute}, func(w http.ResponseWriter, n int, a asked) {
+		var b *bubble
+		b = inBubble(t, Server{Requests: perMinute}, func(w http.ResponseWriter, n int, a asked) {
 			if n < 16 {
 				time.Sleep(2*time.Second - time.Duration(n)*100*time.Millisecond*perMinute/600) // together
+				b.mu.Lock()
 				since = time.Now()
+				b.mu.Unlock()
 				w.Header().Set("Retry-After-Ms", "1")
 				http.Error(w, `{"error":{"message":"slow down"}}`, http.StatusTooManyRequests)
 				return
@@ -107,13 +110,19 @@ func TestPaceIsLearnedWhereNobodyTellsALimit(t *testing.T) {
 	bubbled(t, "", func(t *testing.T) {
 		var window time.Time
 		taken, refused := 0, 0
-		b := inBubble(t, Server{}, func(w http.ResponseWriter, _ int, a asked) {
-			now := time.Now().Truncate(time.Second)
-			if now != window {
+		var b *bubble
+		full := func() bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if now := time.Now().Truncate(time.Second); now != window {
 				window, taken = now, 0
 			}
-			if taken++; taken > 10 {
-				refused++
+			taken++
+			refused += map[bool]int{true: 1}[taken > 10]
+			return taken > 10
+		}
+		b = inBubble(t, Server{}, func(w http.ResponseWriter, _ int, a asked) {
+			if full() {
 				http.Error(w, `{"error":{"message":"slow down"}}`, http.StatusTooManyRequests)
 				return
 			}

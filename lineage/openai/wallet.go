@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -90,4 +91,25 @@ func (t tariff) of(prompt, cached, answer int) lineage.USD {
 		sum = (sum + 1) / 2
 	}
 	return sum
+}
+
+// spend reserves the most that a request can cost. A server that refuses takes
+// nothing; an answer that never came may have been charged, and counts whole.
+func (m *model) spend(most lineage.USD, got *answer) spending {
+	return func(ctx context.Context) (func(*attempt, error) error, error) {
+		*got = answer{}
+		settle, err := m.client.wallet.reserve(ctx, m.world.Purse, most, "a request to "+m.artifact.Model)
+		if err != nil {
+			return nil, err
+		}
+		return func(a *attempt, err error) error {
+			switch {
+			case !a.sent || a.status >= http.StatusBadRequest:
+				return settle(0)
+			case got.usage == (api.Usage{}):
+				return settle(most)
+			}
+			return settle(m.price.actual(got.usage, most))
+		}, nil
+	}
 }

@@ -124,7 +124,7 @@ class Engine:
             held = [a for a in batch if a.model != batch[0].model]
             batch = [a for a in batch if a.model == batch[0].model]
             try:
-                with self.lock, torch.inference_mode():
+                with self.lock:
                     self.generate(batch)
             except Exception as e:  # whoever asked is told
                 log("failed:", repr(e))
@@ -145,6 +145,7 @@ class Engine:
         else:
             self.decode(model, batch)
 
+    @torch.inference_mode()
     def decode(self, model, batch):
         """Draws token by token; prompts are padded on the left."""
         longest = max(len(a.prompt) for a in batch)

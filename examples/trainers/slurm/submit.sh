@@ -19,6 +19,13 @@ job_state() {
 	echo "${found%% *}" # "CANCELLED by 1000"
 }
 
+forget() { rm -f "$state/remote_id" "$state/submitting"; }
+stop() { # where no number is known yet, the next attempt finds the job by its name
+	[ -z "$job" ] || { scancel "$job" && forget; }
+	exit 143
+}
+job=
+trap stop TERM INT
 job=$(cat "$state/remote_id" 2>/dev/null || true)
 if [ -z "$job" ] && [ -f "$state/submitting" ]; then
 	job=$(squeue -h --me --name="$name" -o %A 2>/dev/null | head -n 1)
@@ -32,8 +39,6 @@ fi
 echo "$job" >"$state/remote_id.part"
 mv "$state/remote_id.part" "$state/remote_id"
 from=$(cat "$state/submitting")
-forget() { rm -f "$state/remote_id" "$state/submitting"; }
-trap 'scancel "$job"; forget; exit 143' TERM INT
 echo "job $job"
 
 told=
