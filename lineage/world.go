@@ -85,7 +85,8 @@ type Quote struct {
 	Time      time.Duration // by rate limits and usual speed; 0 where it cannot be told
 }
 
-// Quoter is met by backends that cost money. It asks nobody.
+// Quoter is met by backends that cost money: of their models every answer is
+// recorded before it is used, and none is asked for twice. It asks nobody.
 type Quoter interface{ Quote(Work) Quote }
 
 // Blocked is the error of a training that a provider refused for what its corpus

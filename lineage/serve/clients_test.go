@@ -124,6 +124,9 @@ func TestOfficialGoClient(t *testing.T) {
 	if _, err := c.Files.Get(ctx, f.ID); !errors.As(err, &fault) || fault.StatusCode != 404 {
 		t.Errorf("a deleted file: %v", err)
 	}
+	if _, err := description(); err == nil && (checked.answers.Load() < 20 || checked.events.Load() < 5 || checked.errors.Load() < 2) {
+		t.Errorf("the gate looked at %d answers, %d events and %d errors", checked.answers.Load(), checked.events.Load(), checked.errors.Load())
+	}
 }
 
 func batchByGo(t *testing.T, c openai.Client, model string) {
