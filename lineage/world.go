@@ -126,8 +126,8 @@ type Errand struct {
 }
 
 // Remote is met by backends whose work goes on when the process ends. The
-// handles are those that they saved in a Ticket. The backend need not have been
-// entered, and no run may be going on.
+// handles are those that they saved in a Ticket. No run need be going on: the
+// backend was then entered with a purse that gives nothing, and no Ticket.
 type Remote interface {
 	// Errand reads a handle and asks nobody.
 	Errand(handle string) (Errand, error)
