@@ -147,6 +147,33 @@ func TestRow20OnlyWhatHasNoAnswerIsAskedAgain(t *testing.T) {
 		if money.held != 0 {
 			t.Errorf("%v is held at the end", money.held)
 		}
+		// 20 lines come twice, 19 of nobody's repeat the first, 20 cannot be read
+		// and 20 are broken off.
+		if !strings.Contains(strings.Join(b.logged, "\n"), "79 lines of its results") {
+			t.Errorf("logged %q", b.logged)
+		}
+	})
+}
+
+func TestBatchThatDoesNotTellWhatItUsedCostsItsMost(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{}, noChat(t))
+		d, money := &depot{t: t, line: func(_ *worked, _ int, a asked) string {
+			return strings.Replace(answered("ID", a), `"usage"`, `"used"`, 1)
+		}}, rich()
+		reqs := prompts(10)
+		got, err := collect(t, t.Context(), b.batchModel(d, money, &strip{die: -1}), reqs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range reqs {
+			if got[i].Finish != "stop" || got[i].Tokens != 0 {
+				t.Errorf("request %d: %+v", i, got[i])
+			}
+		}
+		if money.spent != money.high || money.spent == 0 || money.held != 0 {
+			t.Errorf("of %v at most, %v is spent and %v held", money.high, money.spent, money.held)
+		}
 	})
 }
 

@@ -103,11 +103,8 @@ func (m *model) spend(most lineage.USD, got *answer) spending {
 			return nil, err
 		}
 		return func(a *attempt, err error) error {
-			switch {
-			case !a.sent || a.status >= http.StatusBadRequest:
+			if !a.sent || a.status >= http.StatusBadRequest {
 				return settle(0)
-			case got.usage == (api.Usage{}):
-				return settle(most)
 			}
 			return settle(m.price.actual(got.usage, most))
 		}, nil
