@@ -58,8 +58,9 @@ func (m *model) sleep(ctx context.Context, d time.Duration) error {
 func (m *model) submit(ctx context.Context, k *book, b *batch) error {
 	b.driven.Lock()
 	defer b.driven.Unlock()
-	doubt := b.lines == nil // the request that the step announces may have been sent
-	if !doubt && b.Step == uploading {
+	doubt := b.lines == nil || b.tried // the request that the step announces may have been sent
+	b.tried = true
+	if b.lines != nil && b.Step == uploading {
 		if err := k.save(b, func() {}); err != nil {
 			return err
 		}
