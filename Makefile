@@ -31,6 +31,10 @@ test: assets
 	go vet ./...
 	go test -timeout 18m ./...
 
+## trainers: train and sample a lineage of tiny real models; skipped without torch, transformers and peft
+trainers: build
+	examples/trainers/check.sh $(BIN)
+
 ## verify: hold stand-in lineages against closed forms, at full size
 verify: build
 	./$(BIN) verify --full
@@ -50,4 +54,4 @@ lint:
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-.PHONY: help demo build assets test verify bench golden lint
+.PHONY: help demo build assets test trainers verify bench golden lint

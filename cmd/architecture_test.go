@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"lineage/store":             {"lineage"},
 	"lineage/openai":            {"lineage"},
 	"lineage/openai/openaitest": {},
+	"lineage/command":           {"lineage", "lineage/openai"},
 	"lineage/serve":             {"lineage"},
 	"lineage/popgen":            {},
 	"lineage/lineagetest":       {"lineage"},
@@ -33,7 +34,7 @@ var mayImport = map[string][]string{
 	"sim":                       {"corpus", "lineage", "detectors", "sim/catalogue"},
 	"sim/catalogue":             {},
 	"reports":                   {"lineage", "lineage/popgen", "corpus"},
-	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/serve", "lineage/popgen",
+	"cmd": {"corpus", "lineage", "lineage/urn", "lineage/ngram", "lineage/store", "lineage/openai", "lineage/command", "lineage/serve", "lineage/popgen",
 		"detectors", "detectors/protocol", "detectors/selfname", "detectors/sycophancy", "sim", "sim/catalogue", "reports"},
 	"cmd/heirloom": {"cmd"},
 }
@@ -60,9 +61,9 @@ var doors = map[string][]string{
 // worldly are standard packages that reach chance, clock or environment, and the
 // rooms that may use them.
 var worldly = map[string][]string{
-	"os/exec":   {"detectors/protocol"},
+	"os/exec":   {"detectors/protocol", "lineage/command"},
 	"os/signal": {"cmd"},
-	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest", "lineage/serve", "detectors/protocol"},
+	"net/http":  {"lineage/store", "lineage/openai", "lineage/openai/openaitest", "lineage/command", "lineage/serve", "detectors/protocol"},
 	"math/rand": {},
 }
 

@@ -7,6 +7,7 @@ import (
 	_ "github.com/heirloom-sim/heirloom/detectors/protocol"
 	_ "github.com/heirloom-sim/heirloom/detectors/selfname"
 	_ "github.com/heirloom-sim/heirloom/detectors/sycophancy"
+	_ "github.com/heirloom-sim/heirloom/lineage/command"
 	_ "github.com/heirloom-sim/heirloom/lineage/ngram"
 	_ "github.com/heirloom-sim/heirloom/lineage/urn"
 )

@@ -10,7 +10,7 @@ import (
 
 // leftRunning tells what goes on elsewhere when a run ends, "" for nothing.
 func leftRunning(where folder, study lineage.Study, ledger lineage.Ledger) string {
-	all, err := sim.Errands(ledger, study)
+	all, err := sim.Errands(ledger, study, string(where))
 	if err != nil {
 		return fmt.Sprintf("\nWhat goes on elsewhere cannot be told: %v", err)
 	}

@@ -54,7 +54,7 @@ func (f folder) errands(c *cli.Context) ([]*sim.Errand, error) {
 		return nil, err
 	}
 	defer ledger.Close()
-	return sim.Errands(ledger, study)
+	return sim.Errands(ledger, study, string(f))
 }
 
 func (p *program) showJobs(c *cli.Context, all []*sim.Errand) error {

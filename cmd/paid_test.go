@@ -486,3 +486,49 @@ func TestTwoProcessesCannotSpendAtOnce(t *testing.T) {
 	c.Process.Kill()
 	<-ended
 }
+
+// TestCancelledOutsideIsTrainedAnew is row 10 of the failure matrix.
+func TestCancelledOutsideIsTrainedAnew(t *testing.T) {
+	p := startProvider(t, serve.Options{Rules: []serve.Rule{{Match: "job", Nth: 1, Do: "stall"}}})
+	file, out := p.boughtFile(t, ""), filepath.Join(t.TempDir(), "run")
+	args := []string{"run", file, "--out", out, "--yes", "--set", "replicates=1", "--workers", "1"}
+	c, all := process(t, args...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Process.Kill()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	waitFor(t, "a job with a handle", ended, func() bool {
+		_, text, _ := heirloom(t, "jobs", out)
+		return strings.Contains(text, "ftjob-")
+	})
+	if code, text, stderr := heirloom(t, "cancel", out); code != 0 || !strings.Contains(text, "cancelled: ") {
+		t.Fatalf("exit %d: %s%s", code, text, stderr)
+	}
+	if code := exitCode(<-ended); code != exitIncomplete || !strings.Contains(all.String(), "cancelled") {
+		t.Errorf("exit %d: %s", code, all)
+	}
+	jobs := p.Counts().Jobs
+	if code, _, stderr := heirloom(t, args...); code != 0 || p.Counts().Jobs <= jobs {
+		t.Errorf("run again: exit %d, %d jobs more: %s", code, p.Counts().Jobs-jobs, stderr)
+	}
+}
+
+// TestDeadlineLeavesTheJobAndTheOthersGoOn is row 9 of the failure matrix.
+func TestDeadlineLeavesTheJobAndTheOthersGoOn(t *testing.T) {
+	p := startProvider(t, serve.Options{Rules: []serve.Rule{{Match: "job", Nth: 1, Do: "stall"}}})
+	file, out := p.boughtFile(t, ""), filepath.Join(t.TempDir(), "run")
+	args := []string{"run", file, "--out", out, "--yes", "--set", "replicates=1", "--workers", "1"}
+	code, _, stderr := heirloom(t, append(args, "--set", "line.backend.deadline=1s")...)
+	if code != exitIncomplete || !strings.Contains(stderr, "ftjob-") || !strings.Contains(stderr, "Left running") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	made := p.Counts()
+	if made.Answers == 0 {
+		t.Error("nothing else was made")
+	}
+	if code, text, _ := heirloom(t, "jobs", out, "--look"); code != 0 || !strings.Contains(text, "ftjob-") {
+		t.Errorf("jobs: exit %d: %s", code, text)
+	}
+}

@@ -25,16 +25,16 @@ func (p *program) progress(c *cli.Context) *progress {
 }
 
 func (s *progress) event(e sim.Event) {
-	if e.Err == nil {
+	if e.Err == nil && e.Kind != "training" {
 		s.last = e
 	}
 	switch {
 	case s.json:
 		out := jsonEvent{Event: e.Kind, Node: string(e.Node), Line: e.Line, Done: e.Done, Total: e.Total, Reused: e.Reused}
-		if e.Kind == "node" || e.Err != nil {
+		if e.Node != "" {
 			out.Replicate = &e.Replicate
 		}
-		if e.Kind == "node" || e.Kind == "generation" || e.Err != nil {
+		if e.Node != "" || e.Kind == "generation" {
 			out.Generation = &e.Generation
 		}
 		if e.Err != nil {
@@ -47,6 +47,8 @@ func (s *progress) event(e sim.Event) {
 		fmt.Fprintf(s.err, "%s: %v\n", e.Kind, e.Err)
 	case s.width > 0:
 		s.draw(e)
+	case e.Kind == "training":
+		fmt.Fprintf(s.err, "%s replicate %d generation %d: trained %d %%\n", e.Line, e.Replicate, e.Generation, 100*e.Done/max(e.Total, 1))
 	case e.Kind == "start":
 		fmt.Fprintf(s.err, "%d models to have, %d of them exist\n", e.Total, e.Reused)
 	case e.Kind == "generation" && e.Generation < 0:
@@ -65,6 +67,12 @@ func soFar(e sim.Event) string {
 }
 
 func (s *progress) draw(e sim.Event) {
+	if e.Kind == "training" {
+		if s.bar != nil {
+			s.bar.Describe(fmt.Sprintf("generation %d, a training at %d %%", e.Generation, 100*e.Done/max(e.Total, 1)))
+		}
+		return
+	}
 	if s.bar == nil {
 		s.bar = progressbar.NewOptions(e.Total,
 			progressbar.OptionSetWriter(s.terminal),

@@ -96,7 +96,7 @@ func (p *program) runAction(c *cli.Context) error {
 		show.reported(path, title)
 	}
 	if short != nil {
-		return incomplete(c, where, short)
+		return incomplete(c, where, short, leftRunning(where, study.Record, ledger))
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (p *program) stopped(c *cli.Context, where folder, study *sim.Study, ledger
 }
 
 // incomplete words the end of a run that made all that it could.
-func incomplete(c *cli.Context, where folder, short *sim.Incomplete) error {
+func incomplete(c *cli.Context, where folder, short *sim.Incomplete, left string) error {
 	text := ""
 	if len(short.Failed) > 0 {
 		text = "\nWhat failed is tried again by:\n  " + again(c, where)
@@ -168,7 +168,7 @@ func incomplete(c *cli.Context, where folder, short *sim.Incomplete) error {
 	if len(short.Blocked) > 0 {
 		text += "\nWhat was blocked is an outcome and stays; docs/experiments.md tells of on_blocked"
 	}
-	return fault{exitIncomplete, fmt.Errorf("finished, but not everything could be made\n%w%s", short, text)}
+	return fault{exitIncomplete, fmt.Errorf("finished, but not everything could be made\n%w%s%s", short, text, left)}
 }
 
 // jsonEvent is one line of --json.

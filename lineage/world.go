@@ -85,7 +85,8 @@ type Quote struct {
 	Time      time.Duration // by rate limits and usual speed; 0 where it cannot be told
 }
 
-// Quoter is met by backends that cost money. It asks nobody.
+// Quoter is met by backends that cost money: of their models every answer is
+// recorded before it is used, and none is asked for twice. It asks nobody.
 type Quoter interface{ Quote(Work) Quote }
 
 // Blocked is the error of a training that a provider refused for what its corpus
@@ -125,8 +126,8 @@ type Errand struct {
 }
 
 // Remote is met by backends whose work goes on when the process ends. The
-// handles are those that they saved in a Ticket. The backend need not have been
-// entered, and no run may be going on.
+// handles are those that they saved in a Ticket. No run need be going on: the
+// backend was then entered with a purse that gives nothing, and no Ticket.
 type Remote interface {
 	// Errand reads a handle and asks nobody.
 	Errand(handle string) (Errand, error)

@@ -71,7 +71,7 @@ func (m *making) tried(ctx context.Context, attempt int) (lineage.Artifact, erro
 
 // refusal is what the provider said of an attempt, nil where it did not refuse.
 func (m *making) refusal(attempt int) (*lineage.Blocked, error) {
-	if m.fresh || !m.paid() {
+	if m.fresh || m.retrainable() {
 		return nil, nil
 	}
 	var b lineage.Blocked

@@ -23,13 +23,13 @@ type Errand struct {
 }
 
 // Errands lists what the runs of a ledger gave out, in the order of their IDs, as
-// it was last heard of: nobody is asked.
-func Errands(ledger lineage.Ledger, study lineage.Study) ([]*Errand, error) {
+// it was last heard of: nobody is asked. folder is that of the runs.
+func Errands(ledger lineage.Ledger, study lineage.Study, folder string) ([]*Errand, error) {
 	handles, order, err := lastHandles(ledger)
 	if err != nil || len(order) == 0 {
 		return nil, err
 	}
-	remotes, err := remotesOf(study)
+	remotes, err := remotesOf(study, folder)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +113,8 @@ type outfit struct {
 	remote       lineage.Remote
 }
 
-// remotesOf opens the backends of a study, each with its settings once.
-func remotesOf(study lineage.Study) ([]outfit, error) {
+// remotesOf opens the backends of a study that can look after their work.
+func remotesOf(study lineage.Study, folder string) ([]outfit, error) {
 	f, err := Parse("experiment.yaml", ".", []byte(study.Experiment), nil)
 	if f == nil {
 		return nil, err
@@ -132,12 +132,24 @@ func remotesOf(study lineage.Study) ([]outfit, error) {
 				return nil, fmt.Errorf("lines.%s.backend: %w", name, err)
 			}
 			if remote, ok := b.(lineage.Remote); ok {
+				if worldly, ok := b.(lineage.Worldly); ok {
+					if err := worldly.Enter(lineage.World{Folder: folder, Dir: ".", Purse: closedPurse{}, Log: func(string, ...any) {}}); err != nil {
+						return nil, fmt.Errorf("lines.%s.backend: %w", name, err)
+					}
+				}
 				s := shape{recipe: recipe{Backend: spec.Kind, Config: canonical(spec.Config)}}
 				all = append(all, outfit{name, s.outfit(), remote})
 			}
 		}
 	}
 	return all, nil
+}
+
+// closedPurse is the purse of work that is looked after and not gone on with.
+type closedPurse struct{}
+
+func (closedPurse) Reserve(_ lineage.USD, what string) (func(lineage.USD) error, error) {
+	return nil, fmt.Errorf("%s: no run goes on: %w", what, lineage.ErrBudget)
 }
 
 // stand is where a node of a study stands.

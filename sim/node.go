@@ -164,7 +164,7 @@ func (r *Runner) artifact(ctx context.Context, j *job, name lineage.ID, drawn []
 
 // keep stores the weights of a node where they are needed or were not free.
 func (r *Runner) keep(j *job, art lineage.Artifact, stored bool) error {
-	if !stored && (j.needed || j.paid()) {
+	if !stored && (j.needed || !j.retrainable()) {
 		data, err := art.MarshalBinary()
 		if err != nil {
 			return fmt.Errorf("weights: %w", err)
@@ -184,7 +184,7 @@ func (r *Runner) learn(ctx context.Context, j *job, name lineage.ID, drawn []*st
 	job := lineage.Job{
 		Node: name, Learner: j.Learner, Cores: r.cores(),
 		Seed:   at(j.Seed, "train", j.Line, j.replicate, j.Generation).rand(0).Uint64(),
-		Ticket: ticket{r.Ledger, name},
+		Ticket: ticket{r.Ledger, name}, Progress: r.progress(j),
 	}
 	if drawn == nil {
 		var err error

@@ -49,8 +49,14 @@ func (s *shape) outfit() string {
 	return outfitPrefix + digest([]byte(s.Backend), s.Config)[:16] + "-"
 }
 
-// paid tells whether the node's backend is one that is not free to ask again.
+// paid tells whether answers of the node's model cost money.
 func (s *shape) paid() bool {
+	_, costs := s.backend.(lineage.Quoter)
+	return costs
+}
+
+// retrainable tells whether its training is free and deterministic.
+func (s *shape) retrainable() bool {
 	_, free := s.backend.(lineage.Retrainable)
-	return !free
+	return free
 }

@@ -151,6 +151,9 @@ func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
 		return nil, fmt.Errorf("backend %s: %w", spec.Kind, err)
 	}
 	r.backends[key] = b
+	if c, ok := b.(io.Closer); ok {
+		r.closers = append(r.closers, c)
+	}
 	return b, nil
 }
 

@@ -31,7 +31,7 @@ type Runner struct {
 
 // Event is something that happened in a run.
 type Event struct {
-	Kind       string // "start", "node", "failed", "blocked", "generation" or "done"
+	Kind       string // "start", "training", "node", "failed", "blocked", "generation" or "done"
 	Node       lineage.ID
 	Line       string
 	Replicate  int
@@ -141,6 +141,24 @@ func (r *Runner) cores() int {
 	}
 	atOnce := min(workers, int(r.left.Load()))
 	return max(cores/max(atOnce, 1), 1)
+}
+
+// progress tells how far a training that is not made in this process is, a tenth
+// at a time; nil for others, which take no time worth telling.
+func (r *Runner) progress(j *job) func(done, total int) {
+	if !j.paid() || r.Report == nil {
+		return nil
+	}
+	told := 0
+	return func(done, total int) {
+		tenth := 10 * done / max(total, 1)
+		r.report.Lock()
+		defer r.report.Unlock()
+		if tenth > told && tenth <= 10 {
+			told = tenth
+			r.Report(Event{Kind: "training", Node: j.id, Line: j.Line, Replicate: j.replicate, Generation: j.Generation, Done: done, Total: total})
+		}
+	}
 }
 
 // open writes what the ledger has to know of the study beside its nodes.

@@ -108,7 +108,7 @@ func halt(err error) error {
 func (p Profile) closed() string {
 	var dates []string
 	for _, c := range p.Closing {
-		dates = append(dates, fmt.Sprintf("since %s %s", c.Date, c.What))
+		dates = append(dates, fmt.Sprintf("from %s %s", c.Date, c.What))
 	}
 	if dates == nil {
 		return ""
@@ -155,46 +155,4 @@ func (t *training) failed(ctx context.Context, j remoteJob) error {
 		return t.end(failed, halt(fmt.Errorf("failed: %s; the account has no quota left for it", why)))
 	}
 	return t.end(failed, fmt.Errorf("failed: %s; run again to train once more", strings.Trim(why, ": ")))
-}
-
-// perScreen is how many documents are shown to the moderation at once.
-const perScreen = 32
-
-// Screen implements lineage.Screener: it asks the provider's moderation, which is
-// free, and is not the one that training files go through: what it passes may
-// still be blocked.
-func (b *Backend) Screen(ctx context.Context, docs [][]lineage.Message) (flagged []int, err error) {
-	if err := b.ready(); err != nil {
-		return nil, err
-	}
-	if !b.profile.Moderation {
-		return nil, fmt.Errorf("openai: %s has no moderation endpoint that could tell which documents it would not take", b.profile.Name)
-	}
-	for from := 0; from < len(docs); from += perScreen {
-		part := docs[from:min(from+perScreen, len(docs))]
-		texts := make([]string, len(part))
-		for i, doc := range part {
-			for _, m := range doc {
-				texts[i] += m.Role + ": " + m.Content + "\n"
-			}
-		}
-		var said struct {
-			Results []struct {
-				Flagged bool `json:"flagged"`
-			} `json:"results"`
-		}
-		k := call{method: http.MethodPost, path: "/moderations", about: "moderation", body: map[string]any{"input": texts}}
-		if err := b.client.repeat(ctx, k, &said); err != nil {
-			return nil, err
-		}
-		if len(said.Results) != len(part) {
-			return nil, fmt.Errorf("openai: %s judged %d of %d documents", b.profile.Name, len(said.Results), len(part))
-		}
-		for i, r := range said.Results {
-			if r.Flagged {
-				flagged = append(flagged, from+i)
-			}
-		}
-	}
-	return flagged, nil
 }

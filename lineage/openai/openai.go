@@ -1,6 +1,6 @@
-// Package openai asks servers that speak the OpenAI protocol: chat completions
-// and embeddings, of OpenAI or of any server of your own (vLLM, llama.cpp,
-// Ollama, SGLang and others speak it).
+// Package openai makes and asks models by servers that speak the OpenAI protocol:
+// fine-tuning jobs, chat completions, batches and embeddings, of OpenAI or of any
+// server of your own (vLLM, llama.cpp, Ollama, SGLang and others speak it).
 //
 //  1. A request waits until its server's limits let it through. All clients of
 //     one address and key share the limits, and a server that says "too many"
@@ -188,16 +188,22 @@ func (c *Client) Address() string { return c.server.BaseURL }
 // Chat asks for one completion. A question that is on its way when ctx ends is
 // still answered, if that takes no longer than Servers.Grace.
 func (c *Client) Chat(ctx context.Context, r Request) (Reply, error) {
-	if math.IsNaN(r.Temperature) || math.IsInf(r.Temperature, 0) {
-		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)
-	}
-	seed := int64(r.Draw)
-	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed}
 	for i, m := range r.Messages {
 		if m.Content == "" {
 			return Reply{}, fmt.Errorf("message %d of the request is empty, which servers refuse", i+1)
 		}
 	}
+	return c.ChatWith(ctx, r, nil)
+}
+
+// ChatWith is Chat with further members of the request's body, as servers of open
+// weights know them. They take empty messages too.
+func (c *Client) ChatWith(ctx context.Context, r Request, extras map[string]any) (Reply, error) {
+	if math.IsNaN(r.Temperature) || math.IsInf(r.Temperature, 0) {
+		return Reply{}, fmt.Errorf("temperature: %v is not a number", r.Temperature)
+	}
+	seed := int64(r.Draw)
+	request := body{Model: r.Model, Messages: r.Messages, Temperature: &r.Temperature, Seed: &seed, extras: extras}
 	request.bound(c.maxTokens(), r.MaxTokens)
 	if r.Schema != nil {
 		request.Format = api.ChatCompletionResponseFormat{

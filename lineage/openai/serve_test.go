@@ -123,3 +123,53 @@ func TestServerFailsJobs(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// TestBatchesAreLookedAfter: what a person does about batches from outside of a run.
+func TestBatchesAreLookedAfter(t *testing.T) {
+	s, b := behind(t, serve.Rule{Match: "batch", Do: "stall", Times: -1})
+	ticket := &notes{}
+	b.config.Batch = true
+	if err := b.Enter(lineage.World{Ticket: func(string) lineage.Ticket { return ticket }}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := b.Open(t.Context(), b.untrained())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	sleep := b.client.servers.clock.sleep
+	b.client.servers.clock.sleep = func(ctx context.Context, d time.Duration) error { cancel(); return sleep(ctx, d) }
+	ask := lineage.Request{Messages: []lineage.Message{{Role: "user", Content: "What?"}}, Temperature: 1}
+	if err := m.Sample(ctx, []lineage.Request{ask}, nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	last, _ := ticket.Load()
+	e, err := b.Errand(last)
+	if err != nil || e.Kind != batchKind || e.ID == "" || e.Ended || e.Model != "base" || len(e.Files) != 1 || s.Counts().Batches != 1 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if _, err := b.Remove(t.Context(), last); err == nil {
+		t.Error("a running batch is removed")
+	}
+	for range 2 {
+		if err := b.Cancel(t.Context(), last); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 100 { // it takes its server a moment
+		if e, err = b.Look(t.Context(), last); err != nil || e.Ended {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil || e.State != cancelled || !e.Ended {
+		t.Errorf("%+v, %v", e, err)
+	}
+	removed, err := b.Remove(t.Context(), last)
+	if err != nil || len(removed) == 0 {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+	if removed, err = b.Remove(t.Context(), last); err != nil || removed != nil {
+		t.Errorf("and again %v, %v", removed, err)
+	}
+}

@@ -3,6 +3,7 @@ package serve_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -146,10 +147,20 @@ func TestStreamsOfEveryShape(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	for text, want := range map[string]int{
-		"": 0, "a": 1, "The ferry leaves at dawn.": 6, "  two  spaces ": 5, "12345": 2, "…!?": 2, "!?!": 1, "unquestionably": 2, "日本語のテキスト": 3, "\xff\xfe": 1, "a\n\nb": 3,
+		"": 0, "a": 1, "The ferry leaves at dawn.": 6, "  two  spaces ": 5, "12345": 2, "…!?": 2, "!?!?": 2, "🙂🙂": 2, "unquestionably": 2, "日本語のテキスト": 8, " Привет": 2, "déjà": 1, "\xff\xfe": 1, "a\n\nb": 3,
 	} {
 		if got := serve.Tokens(text); got != want {
 			t.Errorf("%q has %d tokens, want %d", text, got, want)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		text := make([]byte, r.IntN(40))
+		for i := range text {
+			text[i] = "a Z9.\n\xe2\x82\xac\xf0\x9f\x99\x82\xff"[r.IntN(14)]
+		}
+		if n := serve.Tokens(string(text)); n > len(text) || n == 0 && len(text) > 0 {
+			t.Fatalf("%q has %d tokens", text, n)
 		}
 	}
 }

@@ -138,6 +138,9 @@ func (s *Server) resume() error {
 		}
 		s.state.addBase(m)
 	}
+	if name := s.options.Otherwise; name != "" && s.state.models[name] == nil {
+		return fmt.Errorf("serve: Otherwise names %s, which is not among the base models", name)
+	}
 	last, err := s.journal.replay(s.state.apply)
 	if err != nil {
 		return err

