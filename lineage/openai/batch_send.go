@@ -203,7 +203,7 @@ func (m *model) refusedBatch(ctx context.Context, k *book, b *batch, p *pace, v 
 		return ctx.Err()
 	case v == wait:
 		m.client.tell(fmt.Sprintf("%s: %v; it is sent again when there is room", b.fileName(), err))
-		return m.sleep(ctx, min(time.Hour, max(pause(header, 1, m.now()), p.next())))
+		return m.sleep(ctx, min(time.Hour, max(pause(http.StatusTooManyRequests, header, 1, m.now()), p.next())))
 	case v == refused && errors.As(err, &r) && unsupported(r):
 		if e := m.endBatch(k, b, "refused", 0); e != nil {
 			return e

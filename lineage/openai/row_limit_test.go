@@ -193,6 +193,23 @@ func TestRow25PromptThatWasCutIsAnError(t *testing.T) {
 	}
 }
 
+func TestRow4ResetOfALimitIsNoPauseOfAnotherFault(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{}, func(w http.ResponseWriter, n int, a asked) {
+			w.Header().Set("X-RateLimit-Reset-Requests", "1ms")
+			if n < 3 {
+				http.Error(w, `{"error":{"message":"oops"}}`, http.StatusInternalServerError)
+				return
+			}
+			reply(w, a, 1)
+		})
+		start := time.Now()
+		if _, err := collect(t, t.Context(), b.model(DefaultSampling(), local(), nil), prompts(1)); err != nil || time.Since(start) != 3500*time.Millisecond {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
 func TestRow11ModelThatWasJustMadeIsWaitedFor(t *testing.T) {
 	for _, test := range []struct {
 		after time.Duration
