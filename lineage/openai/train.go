@@ -297,7 +297,7 @@ func (t *training) again(ctx context.Context, p *pace, v verdict, header http.He
 		return ctx.Err()
 	case v == wait: // whoever has jobs there is waited for as long as it takes
 		t.once("%s: %v; it is sent again when there is room", t.h.fileName(), err)
-		return t.sleep(ctx, min(time.Hour, max(pause(header, 1, t.now()), p.next())))
+		return t.sleep(ctx, min(time.Hour, max(pause(http.StatusTooManyRequests, header, 1, t.now()), p.next())))
 	}
 	if p.sends++; p.sends == mostSends {
 		return fmt.Errorf("%w; it was sent %d times, and nothing came of it", err, mostSends)
