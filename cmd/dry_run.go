@@ -84,6 +84,7 @@ func (p *program) dryRun(c *cli.Context, f *sim.File, where folder) (*dryRun, er
 		l.config.Limits = openai.Limits{Jobs: 16} // those of the provider would only take time
 	}
 	f.Means = d.means(f.Means)
+	p.log("a dry run: stand-ins at %s take the place of providers; nothing is paid, and amounts are what it would cost", d.url)
 	return d, nil
 }
 
