@@ -84,6 +84,7 @@ func (p *program) dryRun(c *cli.Context, f *sim.File, where folder) (*dryRun, er
 		l.config.Limits = openai.Limits{Jobs: 16} // those of the provider would only take time
 	}
 	f.Means = d.means(f.Means)
+	p.log("a dry run: stand-ins at %s take the place of providers; nothing is paid, and amounts are what it would cost", d.url)
 	return d, nil
 }
 
@@ -122,7 +123,7 @@ func (p *program) openDryRun(ctx context.Context, offer *sim.Serving, where fold
 		return nil, err
 	}
 	fail := func(err error) (*dryRun, error) { l.Close(); d.ledger.Close(); return nil, err }
-	models, err := p.offered(ctx, offer, d.ledger, dir)
+	models, err := p.offered(ctx, offer, d.ledger, dir, ".")
 	if err != nil {
 		return fail(err)
 	}

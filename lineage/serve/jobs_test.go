@@ -1,12 +1,14 @@
 package serve_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/serve"
 )
 
@@ -143,5 +145,41 @@ func TestListsArePaged(t *testing.T) {
 	oldest := h.must("GET", "/files?limit=1&purpose=fine-tune&order=asc", nil)["data"].([]any)[0].(map[string]any)["id"]
 	if newest == oldest {
 		t.Errorf("the order of files does nothing")
+	}
+}
+
+// paired learns from the preferred answers, and keeps what it was given.
+type paired struct {
+	lineage.Backend
+	jobs []lineage.Job
+}
+
+func (b *paired) Train(ctx context.Context, job lineage.Job) (lineage.Artifact, error) {
+	b.jobs = append(b.jobs, job)
+	job.Learner = lineage.SFT
+	return b.Backend.Train(ctx, job)
+}
+
+func TestPairsReachABackendThatLearnsFromThem(t *testing.T) {
+	m := urnModel(t, "hl-pairs", sayings...)
+	b := &paired{Backend: m.Backend}
+	m.Backend, m.Learners = b, []lineage.Learner{lineage.SFT, lineage.Preference}
+	h := start(t, serve.Options{Models: []serve.Model{m}})
+	row := `{"input":{"messages":[{"role":"user","content":"Q"}]},"preferred_output":[{"role":"assistant","content":"yes"}],"non_preferred_output":[{"role":"assistant","content":"no"}]}` + "\n"
+	method := map[string]any{"method": map[string]any{"type": "dpo", "dpo": map[string]any{"hyperparameters": map[string]any{"beta": 0.2}}}}
+	j := h.until(h.job("hl-pairs", strings.Repeat(row, 12), method), "succeeded")
+	if got := fmt.Sprint(j["method"]); !strings.Contains(got, "beta:0.2") || text(h.say(j["fine_tuned_model"].(string), nil)) != "yes" {
+		t.Errorf("%s", got)
+	}
+	if len(b.jobs) != 1 || b.jobs[0].Learner != lineage.Preference || b.jobs[0].Count != 12 || b.jobs[0].Base == nil {
+		t.Fatalf("%+v", b.jobs)
+	}
+	for e := range b.jobs[0].Examples {
+		if e.Messages[1].Content != "yes" || e.Rejected[1].Content != "no" || e.Rejected[0].Content != "Q" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if e := h.until(h.job("hl-pairs", rows("not a pair"), method), "failed")["error"].(map[string]any); !strings.Contains(e["message"].(string), "a pair has") {
+		t.Errorf("%v", e)
 	}
 }
