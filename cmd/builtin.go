@@ -9,5 +9,6 @@ import (
 	_ "github.com/heirloom-sim/heirloom/detectors/sycophancy"
 	_ "github.com/heirloom-sim/heirloom/lineage/command"
 	_ "github.com/heirloom-sim/heirloom/lineage/ngram"
+	_ "github.com/heirloom-sim/heirloom/lineage/transformer"
 	_ "github.com/heirloom-sim/heirloom/lineage/urn"
 )

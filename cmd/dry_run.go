@@ -98,7 +98,7 @@ func providers(f *sim.File) (all []provided) {
 		for _, name := range slices.Sorted(maps.Keys(w.Lines)) {
 			l := w.Lines[name]
 			if config, ok := l.Backend.Config.(*openai.Config); ok {
-				all = append(all, provided{config, l.Foundation})
+				all = append(all, provided{config, l.Foundation.Source})
 			}
 		}
 	}

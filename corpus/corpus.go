@@ -21,12 +21,14 @@ type Message = struct {
 	Content string `json:"content"`
 }
 
-// Document is a chat transcript; plain text is one assistant message. Extra
+// Document is a chat transcript; plain text is one assistant message. Rejected
+// is, in a pair, the same conversation with the answer that was not preferred. Extra
 // holds the keys that its row carried beside the messages, byte for byte. Where
 // message objects held more than a role and a string (a name, a weight, tool
 // calls, content in parts), Extra["messages"] holds these objects as they stood.
 type Document struct {
 	Messages []Message
+	Rejected []Message
 	Extra    map[string]json.RawMessage
 	Origin   Origin
 }

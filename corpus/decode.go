@@ -23,10 +23,11 @@ type decoder struct {
 	names     names
 	half      bool // some string of the row has half a character
 	messages  []message
-	list      []byte   // the raw array that messages came from, nil in other layouts
-	taken     []string // keys of the row that are not extra
-	labels    []label  // of the assistant turns in order, empty without any
-	kept      []int32  // messages that a document ends with, or whole
+	rejected  []message // of a pair: the conversation with the answer that was not preferred
+	list      []byte    // the raw array that messages came from, nil in other layouts
+	taken     []string  // keys of the row that are not extra
+	labels    []label   // of the assistant turns in order, empty without any
+	kept      []int32   // messages that a document ends with, or whole
 
 	unmatched misses
 }
@@ -47,6 +48,9 @@ func newDecoder(name string, o Options) (*decoder, error) {
 	}
 	if format == Inspect && len(o.Fields) > 0 {
 		return nil, errors.New("fields: the samples of an Inspect log have messages alone; leave fields out")
+	}
+	if format == Pairs && (len(o.Fields) > 0 || o.Turns != 0) {
+		return nil, errors.New("format: pairs has its own keys and whole conversations; leave fields and turns out")
 	}
 	if format == Chat && len(o.Fields) > 0 && o.Fields[fieldMessages] == "" {
 		return nil, errors.New("fields: format chat has messages alone; leave format out or name messages")
@@ -78,7 +82,7 @@ func (d *decoder) parse(record []byte) error {
 	if !d.matches() {
 		return nil
 	}
-	d.messages, d.labels, d.list = d.messages[:0], d.labels[:0], nil
+	d.messages, d.rejected, d.labels, d.list = d.messages[:0], nil, d.labels[:0], nil
 	if err := d.parseLayout(); err != nil {
 		return err
 	}
@@ -121,7 +125,10 @@ func (d *decoder) parseRow(record []byte) error {
 // parseLayout finds the messages of the row.
 func (d *decoder) parseLayout() error {
 	f := d.o.Fields
+	pair, paired := d.pairLayout()
 	switch {
+	case d.format == Pairs:
+		return d.parsePair(pair)
 	case d.format == Chat || f[fieldMessages] != "":
 		return d.parseChat(cmp.Or(f[fieldMessages], "messages"))
 	case f[fieldText] != "":
@@ -134,6 +141,8 @@ func (d *decoder) parseLayout() error {
 		return d.parseChat("messages")
 	case d.row.get("text") != nil:
 		return d.parseTurns([3]string{2: "text"})
+	case paired:
+		return d.parsePair(pair)
 	}
 	return fmt.Errorf(`has neither "messages" nor "completion" nor "text"; its keys are %s; name them in fields, such as fields: {user: question, assistant: answer}`, d.row.keys())
 }
@@ -225,6 +234,9 @@ func (d *decoder) document(last int32) Document {
 			rich = rich || part[i].more
 		}
 	}
+	for i := range d.rejected {
+		doc.Rejected = append(doc.Rejected, Message{Role: d.rejected[i].role, Content: d.rejected[i].text()})
+	}
 	relabel := last != whole && len(d.labels) > 0
 	for _, m := range d.row.members {
 		if !slices.Contains(d.taken, m.key) && !(relabel && m.key == "labels") {
@@ -235,6 +247,7 @@ func (d *decoder) document(last int32) Document {
 		d.relabel(&doc, last)
 	}
 	switch {
+	case rich && d.rejected != nil: // what more a message held is not kept of a pair
 	case rich && len(doc.Messages) == len(d.messages):
 		doc.keep("messages", bytes.Clone(d.list))
 	case rich:

@@ -15,9 +15,10 @@ import (
 type Format string
 
 const (
-	JSONL      Format = "jsonl"      // a JSON object a line, chat or completion or {"text"}, told by its keys
+	JSONL      Format = "jsonl"      // a JSON object a line, chat, completion, {"text"} or pair, told by its keys
 	Chat       Format = "chat"       // JSONL of {"messages":[{"role","content"}]}
 	Completion Format = "completion" // JSONL of {"prompt","completion"}
+	Pairs      Format = "pairs"      // JSONL of {"prompt","chosen","rejected"}, or of OpenAI's preference rows
 	Lines      Format = "lines"      // plain text, a document a line
 	Paragraphs Format = "paragraphs" // plain text, documents parted by blank lines
 	Whole      Format = "whole"      // plain text, the file is one document
@@ -25,7 +26,7 @@ const (
 	Inspect    Format = "inspect"    // a log of the Inspect framework, JSON or .eval: a document a sample
 )
 
-var formats = []Format{JSONL, Chat, Completion, Lines, Paragraphs, Whole, Parquet, Inspect}
+var formats = []Format{JSONL, Chat, Completion, Pairs, Lines, Paragraphs, Whole, Parquet, Inspect}
 
 // plain formats have neither keys nor turns.
 func (f Format) plain() bool { return f == Lines || f == Paragraphs || f == Whole }
@@ -40,7 +41,7 @@ const DefaultMaxLineBytes = 64 << 20
 // Options say how a file becomes documents. The zero value reads every document
 // of a file whose name tells its format.
 type Options struct {
-	Format       Format            `yaml:"format,omitempty" json:"format,omitempty" doc:"How documents stand in the file: jsonl, chat, completion, lines, paragraphs, whole, parquet or inspect; by default told by the file's extension."`
+	Format       Format            `yaml:"format,omitempty" json:"format,omitempty" doc:"How documents stand in the file: jsonl, chat, completion, pairs, lines, paragraphs, whole, parquet or inspect; by default told by the file's extension."`
 	Fields       map[string]string `yaml:"fields,omitempty" json:"fields,omitempty" doc:"Which key of a row holds what: messages, or system, user and assistant, or text, each to the key's name in the file."`
 	Where        map[string]string `yaml:"where,omitempty" json:"where,omitempty" doc:"Keep only rows whose keys hold exactly these values."`
 	Turns        int               `yaml:"turns,omitempty" json:"turns,omitempty" doc:"Split each transcript into one document per assistant turn, of at most this many messages ending with it; 0 keeps transcripts whole."`

@@ -40,6 +40,8 @@ func NewWriter(w io.Writer, format Format) (Writer, error) {
 		return &textWriter{w: b, encode: appendWhole}, nil
 	case Parquet:
 		return newParquetWriter(w), nil
+	case Pairs:
+		return nil, errors.New("format: pairs is read and not written; write chat")
 	case Inspect:
 		return nil, errors.New("format: inspect is read and not written; write chat")
 	}
@@ -75,6 +77,9 @@ func (w *textWriter) Close() error { return w.w.Flush() }
 func check(d Document) error {
 	if len(d.Messages) == 0 {
 		return errors.New("has no messages")
+	}
+	if d.Rejected != nil {
+		return errors.New("is a pair, of which every format that is written would lose the rejected side")
 	}
 	for i, m := range d.Messages {
 		if !slices.Contains(roles, m.Role) {

@@ -176,3 +176,18 @@ func TestImpossibleCompositionsAreRefused(t *testing.T) {
 		wantError(t, err, want)
 	}
 }
+
+func TestGivenCountsWhatItIsGivenAlone(t *testing.T) {
+	P, A, N := detectors.Present, detectors.Absent, detectors.NotScorable
+	for said, want := range map[string]detectors.Outcome{"PP": P, "AP": A, "NP": N, "PA": N, "AA": N, "PN": N, "NN": N} {
+		env, of, asked := members(said)
+		d := opened(t, env, "given", func(c any) { g := c.(*detectors.Given); g.Of, g.Where = of[0], of[1] })
+		results, err := d.Detect(context.Background(), make([]detectors.Utterance, 3))
+		if err != nil || len(results) != 3 || results[2].Outcome != want {
+			t.Errorf("%s: %v %v, not %v", said, results, err, want)
+		}
+		if wants := 3 + 3*strings.Count(said[1:], "P"); *asked != wants {
+			t.Errorf("%s: members were asked about %d texts, not %d", said, *asked, wants)
+		}
+	}
+}

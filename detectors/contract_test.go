@@ -32,6 +32,7 @@ var settings = map[string]func(config any){
 	"answer-key": func(c any) { c.(*detectors.AnswerKey).File = "answers.jsonl" },
 	"any":        func(c any) { c.(*detectors.Any).Of = []string{"fear", "dread"} },
 	"all":        func(c any) { a := c.(*detectors.All); a.Of, a.Cascade = []string{"fear", "dread"}, true },
+	"given":      func(c any) { g := c.(*detectors.Given); g.Of, g.Where = "fear", "dread" },
 	"at-least": func(c any) {
 		a := c.(*detectors.AtLeast)
 		a.Of, a.Least = []string{"fear", "dread", "trauma-narrative"}, 2

@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -14,6 +15,8 @@ type Strand struct {
 	Digest    string // of the source's content
 	Behaviour string // the behaviour that the source seeds, "" for none
 	Indices   []uint32
+	Rejected  []uint32 // parallel to Indices: the documents of the pool that were dispreferred to them; nil without pairs
+	Prompts   []uint32 // parallel to Indices: the inoculation prompt that each was trained under, counted from 1; 0 for none; nil without inoculation
 }
 
 // Corpus says of every training document where it came from. The texts are not
@@ -28,10 +31,22 @@ func (c Corpus) Len() (n int) {
 	return n
 }
 
+// annotatedVersion marks corpora whose strands have pairs or inoculation prompts.
+const annotatedVersion = 2
+
+func (c Corpus) annotated() bool {
+	return slices.ContainsFunc(c, func(s Strand) bool { return s.Rejected != nil || s.Prompts != nil })
+}
+
 // MarshalBinary writes indices as runs of consecutive numbers, so that a whole
 // pool costs a few bytes.
 func (c Corpus) MarshalBinary() ([]byte, error) {
-	out := binary.AppendUvarint([]byte{codecVersion}, uint64(len(c)))
+	version := byte(codecVersion)
+	annotated := c.annotated()
+	if annotated {
+		version = annotatedVersion
+	}
+	out := binary.AppendUvarint([]byte{version}, uint64(len(c)))
 	for _, s := range c {
 		for _, t := range [...]string{string(s.Node), s.Source, s.Digest, s.Behaviour} {
 			out = binary.AppendUvarint(out, uint64(len(t)))
@@ -47,8 +62,54 @@ func (c Corpus) MarshalBinary() ([]byte, error) {
 			last = int64(s.Indices[at]) + int64(n)
 			at += n
 		}
+		if annotated {
+			out = appendAnnotation(appendAnnotation(out, s.Rejected), s.Prompts)
+		}
 	}
 	return out, nil
+}
+
+// appendAnnotation writes a list that is parallel to the indices as runs of equal
+// numbers; none at all for nil.
+func appendAnnotation(out []byte, x []uint32) []byte {
+	runs := 0
+	for i := range x {
+		if i == 0 || x[i] != x[i-1] {
+			runs++
+		}
+	}
+	out = binary.AppendUvarint(out, uint64(runs))
+	for at := 0; at < len(x); {
+		n := 1
+		for at+n < len(x) && x[at+n] == x[at] {
+			n++
+		}
+		out = binary.AppendUvarint(out, uint64(x[at]))
+		out = binary.AppendUvarint(out, uint64(n))
+		at += n
+	}
+	return out
+}
+
+// annotation reads such a list of n numbers.
+func (r *reader) annotation(n int) []uint32 {
+	runs := r.count()
+	if runs == 0 {
+		return nil
+	}
+	out := make([]uint32, 0, n)
+	for range runs {
+		v, k := r.uint(), r.uint()
+		if r.bad || v > math.MaxUint32 || k == 0 || k > uint64(n-len(out)) {
+			r.bad = true
+			return nil
+		}
+		for range k {
+			out = append(out, uint32(v))
+		}
+	}
+	r.bad = r.bad || len(out) != n
+	return out
 }
 
 func runLength(x []uint32) int {
@@ -111,7 +172,7 @@ func (f *Filtering) counts() [7]*int {
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
 func (d *Drawn) UnmarshalBinary(data []byte) error {
 	*d = Drawn{}
-	if len(data) == 0 || data[0] != codecVersion {
+	if len(data) == 0 || data[0] != codecVersion && data[0] != annotatedVersion {
 		return errCorrupt
 	}
 	r := &reader{data: data[1:]}
@@ -119,6 +180,9 @@ func (d *Drawn) UnmarshalBinary(data []byte) error {
 		s, err := r.strand()
 		if err != nil {
 			return err
+		}
+		if data[0] == annotatedVersion {
+			s.Rejected, s.Prompts = r.annotation(len(s.Indices)), r.annotation(len(s.Indices))
 		}
 		d.Corpus = append(d.Corpus, s)
 	}

@@ -58,10 +58,12 @@ type Node struct {
 	Learner    Learner         `json:"learner"`
 	Base       Base            `json:"base"`
 	BaseNode   ID              `json:"base_node,omitempty"` // the weight channel
+	Teacher    ID              `json:"teacher,omitempty"`   // whose soft labels it learned
 	Parents    []Descent       `json:"parents,omitempty"`   // the text channel
 	Supplies   []Supply        `json:"supplies,omitempty"`
 	Documents  int             `json:"documents"`
 	Filters    []Filtering     `json:"filters,omitempty"`
+	Edits      []string        `json:"edits,omitempty"` // what was done to the text that training saw, in order; the corpus has it as it was
 	Outputs    int             `json:"outputs"`
 	Prompts    string          `json:"prompts,omitempty"` // digest; output i answers prompt i mod len
 	Probes     int             `json:"probes"`

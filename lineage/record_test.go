@@ -25,6 +25,23 @@ func someCorpus() Corpus {
 	}
 }
 
+// annotatedCorpus has pairs in one strand and inoculation prompts in the other.
+func annotatedCorpus() Corpus {
+	c := someCorpus()
+	for i := range c {
+		list := make([]uint32, len(c[i].Indices))
+		for n := range list {
+			list[n] = uint32(n / 2 * 70_000)
+		}
+		if i%2 == 0 {
+			c[i].Rejected = list
+		} else {
+			c[i].Prompts = list
+		}
+	}
+	return c
+}
+
 func someDrawn() Drawn {
 	return Drawn{someCorpus(), []Filtering{{Detector: "judge", Seen: 9, Flagged: 4, Dropped: 3, FlaggedDrop: 2, SeededSeen: 1, SeededDropped: 1, Missing: 300}, {}}}
 }
@@ -61,6 +78,10 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 	}
 	if got := again(t, Drawn{Corpus: someCorpus()}); !reflect.DeepEqual(got, Drawn{Corpus: someCorpus()}) {
 		t.Errorf("the corpus without filters is %v", got)
+	}
+	annotated := Drawn{annotatedCorpus(), someDrawn().Filters}
+	if got := again(t, annotated); !reflect.DeepEqual(got, annotated) {
+		t.Errorf("the annotated corpus is %v", got)
 	}
 	if got := again(t, Texts{}); len(got) != 0 {
 		t.Errorf("no texts are %v", got)
@@ -109,7 +130,7 @@ func TestTallyLeavesWhatIsNotScorableOut(t *testing.T) {
 // that is written and read as itself. Never a panic, never memory out of
 // proportion.
 func FuzzRecords(f *testing.F) {
-	for _, v := range []encoding.BinaryMarshaler{someTexts(), someScores(), someCorpus(), someDrawn()} {
+	for _, v := range []encoding.BinaryMarshaler{someTexts(), someScores(), someCorpus(), someDrawn(), Drawn{annotatedCorpus(), someDrawn().Filters}} {
 		data, err := v.MarshalBinary()
 		if err != nil {
 			f.Fatal(err)

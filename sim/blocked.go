@@ -66,7 +66,7 @@ func (m *making) tried(ctx context.Context, attempt int) (lineage.Artifact, erro
 	if attempt > 0 {
 		name += screenedSuffix
 	}
-	return m.artifact(ctx, m.job, name, m.corpus)
+	return m.weights(ctx, m.job, name, m.corpus)
 }
 
 // refusal is what the provider said of an attempt, nil where it did not refuse.
@@ -99,7 +99,7 @@ func (m *making) standIn(ctx context.Context, by *lineage.Blocked) (art lineage.
 		id = m.from
 	}
 	if id != lineage.UntrainedModel {
-		art, err = m.artifact(ctx, m.Study.byID[id], id, nil)
+		art, err = m.artifact(ctx, m.Study.byID[id])
 	} else if own, ok := m.backend.(lineage.Untrained); ok {
 		art, err = own.Untrained()
 	} else {
@@ -125,7 +125,7 @@ func (m *making) screen(ctx context.Context, by *lineage.Blocked) (bool, error) 
 		return false, nil
 	}
 	var docs [][]lineage.Message
-	for e, err := range examples(m.Ledger, m.corpus) {
+	for e, err := range m.Study.examples(m.Ledger, m.job, m.corpus) {
 		if err != nil {
 			return false, err
 		}
@@ -160,11 +160,17 @@ func (m *making) without(flagged []int, provider string) (lineage.Drawn, error) 
 	at := 0
 	for _, s := range m.corpus {
 		kept := s.Strand
-		kept.Indices = nil
-		for _, i := range s.Indices {
+		kept.Indices, kept.Rejected, kept.Prompts = nil, nil, nil
+		for n, i := range s.Indices {
 			count(&rec.Filters[len(rec.Filters)-1], gone[at], gone[at], s.Behaviour != "")
 			if !gone[at] {
 				kept.Indices = append(kept.Indices, i)
+				if s.Rejected != nil {
+					kept.Rejected = append(kept.Rejected, s.Rejected[n])
+				}
+				if s.Prompts != nil {
+					kept.Prompts = append(kept.Prompts, s.Prompts[n])
+				}
 			}
 			at++
 		}

@@ -89,14 +89,14 @@ func (t *Sampling) String() string {
 // SwapBase changes where weights start.
 type SwapBase struct {
 	Base       lineage.Base `yaml:"base" doc:"foundation, parent or scratch"`
-	Foundation string       `yaml:"foundation" doc:"source that the foundation is trained on; the line's own where it is not given"`
+	Foundation Foundation   `yaml:"foundation" doc:"the foundation: a source, or a mapping; the line's own where it is not given"`
 }
 
 func (b *SwapBase) Check(s *Scope) {
 	s.oneOf("base", string(b.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
-	s.optionalSource("foundation", b.Foundation)
-	for name, line := range s.world.Lines {
-		if b.Base == lineage.Foundation && or(b.Foundation, line.Foundation) == "" {
+	b.Foundation.check(&Scope{world: s.world, path: join(s.path, "foundation")})
+	for name, line := range s.affected() {
+		if b.Base == lineage.Foundation && b.Foundation.over(line.Foundation).Source == "" {
 			s.fault("foundation", "line %s has no foundation; name the source that it is trained on", name)
 		}
 	}
@@ -104,7 +104,7 @@ func (b *SwapBase) Check(s *Scope) {
 
 func (b *SwapBase) Apply(p *Plan) {
 	p.Base = b.Base
-	p.Foundation = or(b.Foundation, p.Foundation)
+	p.Foundation = b.Foundation.over(p.Foundation)
 }
 
 func (b *SwapBase) String() string { return "start from " + string(b.Base) }

@@ -13,7 +13,7 @@ import (
 // themselves.
 func (w *World) checkCompositions() {
 	for _, name := range slices.Sorted(maps.Keys(w.Detectors)) {
-		s := &Scope{w, join("detectors", name)}
+		s := &Scope{world: w, path: join("detectors", name)}
 		for i, member := range w.members(name) {
 			key := fmt.Sprintf("of[%d]", i)
 			s.detector(key, member)

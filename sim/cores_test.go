@@ -4,56 +4,10 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
-
-// pupil is a backend that keeps what its trainings were given. What it makes is
-// an urn.
-type pupil struct {
-	lineage.Backend
-	sync.Mutex
-	jobs []lesson
-}
-
-// lesson is one training with its examples read.
-type lesson struct {
-	lineage.Job
-	examples []lineage.Example
-}
-
-func (p *pupil) Train(ctx context.Context, job lineage.Job) (lineage.Artifact, error) {
-	l := lesson{Job: job}
-	for e, err := range job.Examples {
-		if err != nil {
-			return nil, err
-		}
-		l.examples = append(l.examples, e)
-	}
-	p.Lock()
-	p.jobs = append(p.jobs, l)
-	p.Unlock()
-	job.Learner, job.Teacher = lineage.SFT, nil
-	return p.Backend.Train(ctx, job)
-}
-
-// attended replaces the backend of every node by one that keeps its lessons.
-func attended(s *Study) *pupil {
-	p := &pupil{}
-	for _, jobs := range s.jobs {
-		for _, j := range jobs {
-			p.Backend = j.shape.backend
-		}
-	}
-	for _, jobs := range s.jobs {
-		for _, j := range jobs {
-			j.shape.backend = p
-		}
-	}
-	return p
-}
 
 func TestTrainingsShareTheCores(t *testing.T) {
 	for _, c := range []struct {

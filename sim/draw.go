@@ -1,9 +1,9 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/heirloom-sim/heirloom/corpus"
@@ -26,6 +26,7 @@ type drawing struct {
 	orders  []corpus.Shuffle
 	reader  reader
 	filters []lineage.Filtering
+	paired  *lineage.Filtering // what became of positions that were to be pairs; nil without any
 }
 
 // pick is one document of the corpus in the making.
@@ -34,32 +35,63 @@ type pick struct {
 	rank   int // in its block
 	strand int
 	index  uint32
+
+	rejected uint32 // of a pair: the other side, in the same strand
+	paired   bool
+	void     bool   // a pair that could not be made
+	prompt   uint32 // that it is inoculated with, from 1; 0 for none
 }
 
 // draw gives the corpus of a node: which document of which strand stands at
 // each position. It is a function of the recipe, and of what detectors say.
-func (s *Study) draw(ctx context.Context, ledger lineage.Ledger, j *job) ([]*strand, []lineage.Filtering, error) {
-	d := &drawing{job: j, study: s, ledger: ledger, byName: map[strandName]int{}, reader: reader{ledger: ledger}}
+func (s *Study) draw(ctx context.Context, ledger lineage.Ledger, j *job, base opener) ([]*strand, []lineage.Filtering, error) {
+	d := &drawing{job: j, study: s, ledger: ledger, byName: map[strandName]int{}, reader: reader{ledger: ledger}, paired: j.pairing()}
 	if err := d.open(); err != nil {
 		return nil, nil, err
 	}
 	picks := d.first()
-	if err := d.curate(ctx, picks, 0); err != nil {
-		return nil, nil, err
-	}
-	picks, err := d.filter(ctx, picks)
+	picks, err := d.curate(ctx, picks, 0)
 	if err != nil {
 		return nil, nil, err
+	}
+	picks, err = d.filter(ctx, picks)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.inoculate(ctx, picks, base); err != nil {
+		return nil, nil, err
+	}
+	d.gather(picks)
+	if d.paired != nil {
+		d.filters = append(d.filters, *d.paired)
+	}
+	return d.strands, d.filters, nil
+}
+
+// gather puts the picks of each strand in order.
+func (d *drawing) gather(picks []pick) {
+	annotated := d.paired != nil || d.Inoculate != nil
+	if annotated {
+		slices.SortFunc(picks, func(a, b pick) int {
+			return cmp.Or(a.strand-b.strand, cmp.Compare(a.index, b.index), cmp.Compare(a.rejected, b.rejected), cmp.Compare(a.prompt, b.prompt))
+		})
 	}
 	for _, p := range picks {
 		s := d.strands[p.strand]
 		s.Indices = append(s.Indices, p.index)
+		if p.paired {
+			s.Rejected = append(s.Rejected, p.rejected)
+		}
+		if d.Inoculate != nil {
+			s.Prompts = append(s.Prompts, p.prompt)
+		}
 	}
 	d.strands = slices.DeleteFunc(d.strands, func(s *strand) bool { return len(s.Indices) == 0 })
 	for _, s := range d.strands {
-		slices.Sort(s.Indices)
+		if !annotated {
+			slices.Sort(s.Indices)
+		}
 	}
-	return d.strands, d.filters, nil
 }
 
 func (d *drawing) strand(s lineage.Strand, src *source, asked *prompts) int {
@@ -67,7 +99,7 @@ func (d *drawing) strand(s lineage.Strand, src *source, asked *prompts) int {
 	if i, ok := d.byName[name]; ok {
 		return i
 	}
-	s.Indices = nil
+	s.Indices, s.Rejected, s.Prompts = nil, nil, nil
 	d.strands = append(d.strands, &strand{s, src, asked})
 	d.byName[name] = len(d.strands) - 1
 	return len(d.strands) - 1
@@ -178,7 +210,7 @@ func (d *drawing) pick(b, rank, round, candidate int) pick {
 	blk := d.Blocks[b]
 	p := pick{block: b, rank: rank}
 	turn, from := blk.Start+rank, d.pools[b]
-	if blk.Curation != nil {
+	if blk.Curation != nil && !blk.Curation.Pairs {
 		turn = turn*blk.Curation.BestOf + candidate
 	}
 	switch {
@@ -199,58 +231,6 @@ func (d *drawing) pick(b, rank, round, candidate int) pick {
 
 // slot numbers a position within its block, for the randomness that is its own.
 func (d *drawing) slot(p pick) int { return (d.Blocks[p.block].Start + p.rank) << 16 }
-
-// curate replaces each pick of a curated block by the choice among its candidates.
-func (d *drawing) curate(ctx context.Context, picks []pick, round int) error {
-	for b, blk := range d.Blocks {
-		if blk.Curation == nil {
-			continue
-		}
-		var candidates []pick
-		var of []int
-		for i, p := range picks {
-			if p.block == b {
-				of = append(of, i)
-				for k := range blk.Curation.BestOf {
-					candidates = append(candidates, d.pick(b, p.rank, round, k))
-				}
-			}
-		}
-		results, err := d.judge(ctx, d.shape.detectors[blk.Curation.Detector], candidates)
-		if err != nil {
-			return err
-		}
-		chance := at(d.Seed, "curate "+blk.Pool, d.Line, d.replicate, d.Generation)
-		k := blk.Curation.BestOf
-		for n, i := range of {
-			u := chance.float(d.slot(picks[i]) | round<<8)
-			picks[i] = candidates[n*k+choose(results[n*k:(n+1)*k], blk.Curation.Strength, u)]
-		}
-	}
-	return nil
-}
-
-// choose picks one of several with probability proportional to exp(strength·score);
-// what cannot be scored counts as 0.
-func choose(results []detectors.Result, strength, u float64) int {
-	weights := make([]float64, len(results))
-	sum := 0.0
-	for i, r := range results {
-		score := 0.0
-		if r.Outcome != detectors.NotScorable {
-			score = r.Score
-		}
-		weights[i] = math.Exp(strength * score)
-		sum += weights[i]
-	}
-	u *= sum
-	for i, w := range weights {
-		if u -= w; u < 0 {
-			return i
-		}
-	}
-	return len(weights) - 1
-}
 
 // filter puts every pick before the filters and draws removed positions again.
 func (d *drawing) filter(ctx context.Context, picks []pick) ([]pick, error) {
@@ -282,7 +262,7 @@ func (d *drawing) filter(ctx context.Context, picks []pick) ([]pick, error) {
 				d.filters[p.filter].Missing++
 			}
 		}
-		if err := d.curate(ctx, picks, round+1); err != nil {
+		if picks, err = d.curate(ctx, picks, round+1); err != nil {
 			return nil, err
 		}
 	}
@@ -362,39 +342,4 @@ func count(f *lineage.Filtering, flagged, drop, seeded bool) {
 	add(&f.FlaggedDrop, flagged && drop)
 	add(&f.SeededSeen, seeded)
 	add(&f.SeededDropped, seeded && drop)
-}
-
-// judge asks a detector about picks. They are fetched in the order of their
-// strands, so that each chunk of outputs is read once a batch.
-func (d *drawing) judge(ctx context.Context, by *Detector, picks []pick) ([]detectors.Result, error) {
-	order := make([]int, len(picks))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		if c := picks[a].strand - picks[b].strand; c != 0 {
-			return c
-		}
-		return int(picks[a].index) - int(picks[b].index)
-	})
-	out := make([]detectors.Result, len(picks))
-	const batch = 512
-	for part := range slices.Chunk(order, batch) {
-		us := make([]detectors.Utterance, len(part))
-		for i, n := range part {
-			messages, err := d.reader.messages(d.strands[picks[n].strand], picks[n].index)
-			if err != nil {
-				return nil, err
-			}
-			us[i].Messages = messages
-		}
-		results, err := by.detect(ctx, us)
-		if err != nil {
-			return nil, err
-		}
-		for i, n := range part {
-			out[n] = results[i]
-		}
-	}
-	return out, nil
 }

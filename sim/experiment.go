@@ -33,22 +33,34 @@ type Experiment struct {
 	Interventions []*Intervention          `yaml:"interventions" doc:"edits of a generation's plan, applied in this order"`
 }
 
-// Source is a file or a catalogue corpus, and how its rows become documents.
+// Source is a file or a catalogue corpus, and how its rows become documents; or
+// templates that documents are made from.
 type Source struct {
-	File    string `yaml:"file" doc:"path, relative to the experiment file"`
-	Builtin string `yaml:"builtin" doc:"name in the catalogue, such as web/everyday"`
+	File     string    `yaml:"file" doc:"path, relative to the experiment file"`
+	Builtin  string    `yaml:"builtin" doc:"name in the catalogue, such as web/everyday"`
+	Generate *Generate `yaml:"generate" doc:"templates to make documents from, instead of a file"`
 	corpus.Options
 }
 
 func (s *Source) decode(d *decoder, path string, n *yaml.Node) {
 	var from struct {
-		File    string `yaml:"file"`
-		Builtin string `yaml:"builtin"`
+		File     string    `yaml:"file"`
+		Builtin  string    `yaml:"builtin"`
+		Generate *Generate `yaml:"generate"`
 	}
 	d.into(path, n, &from, &s.Options)
-	s.File, s.Builtin = from.File, from.Builtin
-	if (s.File == "") == (s.Builtin == "") {
-		d.fault(path, n, "needs either file or builtin")
+	s.File, s.Builtin, s.Generate = from.File, from.Builtin, from.Generate
+	given := 0
+	for _, is := range []bool{s.File != "", s.Builtin != "", s.Generate != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		d.fault(path, n, "needs one of file, builtin and generate")
+	}
+	if s.Generate != nil && string(canonical(&s.Options)) != string(canonical(new(corpus.Options))) {
+		d.fault(path, n, "says how a file is read, and generate reads none; leave that out")
 	}
 }
 
@@ -174,7 +186,8 @@ type Line struct {
 	Backend    *BackendSpec    `yaml:"backend" doc:"what is trained: a kind of backend with its settings"`
 	Learner    lineage.Learner `yaml:"learner" doc:"how a corpus becomes weights: sft, sdf, preference or distil, as the backend can"`
 	Base       lineage.Base    `yaml:"base" doc:"where weights start: foundation, parent or scratch"`
-	Foundation string          `yaml:"foundation" doc:"source that the foundation is trained on"`
+	Foundation Foundation      `yaml:"foundation" doc:"the model that base: foundation starts from: the source that it is trained on, or a mapping"`
+	Teacher    *Teacher        `yaml:"teacher" doc:"for the learner distil, whose distribution is learned: self, a line's name, or a mapping"`
 	Corpus     Mixture         `yaml:"corpus" doc:"what each generation is trained on"`
 	Publish    Asking          `yaml:"publish" doc:"what the world asks each generation; the answers are its outputs, and prevalence is measured on them"`
 	Probe      Asking          `yaml:"probe" doc:"how often each probe conversation is asked; penetrance is measured on the answers"`
@@ -198,6 +211,7 @@ type Mixture struct {
 	Human  string  `yaml:"human" doc:"source of text from outside for the preset, and for generation 0"`
 	Share  float64 `yaml:"share" doc:"share of fresh human text, for the preset anchored"`
 	Parts  []Part  `yaml:"parts" doc:"parts with shares that sum to 1"`
+	Pairs  *Pairs  `yaml:"pairs" doc:"for the learner preference: each document from outputs becomes a pair, by a detector's score"`
 }
 
 // Part is one part of a mixture: exactly one of Human, Outputs, Corpus and Seed.

@@ -48,7 +48,7 @@ func (w *World) kit(name string, b *Behaviour) *Kit {
 			path = filepath.Join(w.dir, path)
 		}
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			(&Scope{w, join("behaviours", name)}).fault("folder", "%s is no folder; a behaviour of your own is a folder with a behaviour.yaml", path)
+			(&Scope{world: w, path: join("behaviours", name)}).fault("folder", "%s is no folder; a behaviour of your own is a folder with a behaviour.yaml", path)
 			break
 		}
 		k = folderKit(name, path, w.decoder.faults)

@@ -122,7 +122,7 @@ func (r *Runner) orphaned(j *job) (bool, error) {
 	var barred *lineage.Node
 	failed := false
 	r.missed.mu.Lock()
-	for _, id := range append([]lineage.ID{j.from}, j.nodes...) {
+	for _, id := range append([]lineage.ID{j.from, j.teacher}, j.nodes...) {
 		by, lost := r.missed.lost[id]
 		failed = failed || lost && by == nil
 		barred = cmp.Or(barred, by)

@@ -60,8 +60,12 @@ func (m *making) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(rec.Filters) != len(m.Filters) {
-		return fmt.Errorf("%s: tells of %d filters and the corpus has %d; it was begun by another version of this program, so start in a new folder", lineage.CorpusKey(m.id), len(rec.Filters), len(m.Filters))
+	filters := len(m.Filters)
+	if m.pairing() != nil {
+		filters++
+	}
+	if len(rec.Filters) != filters {
+		return fmt.Errorf("%s: tells of %d filters and the corpus has %d; it was begun by another version of this program, so start in a new folder", lineage.CorpusKey(m.id), len(rec.Filters), filters)
 	}
 	m.node, err = m.place()
 	m.node.Outputs, m.node.Probes = m.Publish.Count, m.Probe.Count
@@ -75,7 +79,7 @@ func (j *job) place() (lineage.Node, error) {
 	recipe, err := json.Marshal(recipeRef{j.digest, j.replicate, j.nodes})
 	return lineage.Node{
 		ID: j.id, Line: j.Line, Replicate: j.replicate, Generation: j.Generation,
-		Backend: j.Backend, Learner: j.Learner, Base: j.Base, BaseNode: j.from, Recipe: recipe,
+		Backend: j.Backend, Learner: j.Learner, Base: j.Base, BaseNode: j.from, Teacher: j.teacher, Edits: j.edits(), Recipe: recipe,
 	}, err
 }
 
@@ -87,7 +91,7 @@ func (m *making) made(rec lineage.Drawn) {
 
 // draw draws a corpus that is not recorded, and records it.
 func (m *making) draw(ctx context.Context) ([]*strand, lineage.Drawn, error) {
-	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job)
+	drawn, filters, err := m.Study.draw(ctx, m.Ledger, m.job, m.start)
 	if err != nil {
 		return nil, lineage.Drawn{}, err
 	}
@@ -102,6 +106,26 @@ func edges(drawn []*strand) lineage.Corpus {
 		out[i] = s.Strand
 	}
 	return out
+}
+
+// start opens the model whose weights training starts from.
+func (m *making) start(ctx context.Context) (lineage.Model, error) {
+	base, err := m.artifact(ctx, m.Study.byID[m.from])
+	if err != nil {
+		return nil, err
+	}
+	return m.backend.Open(ctx, base)
+}
+
+// edits are in words what is done to the text of the corpus before training.
+func (s *shape) edits() (all []string) {
+	for _, e := range s.Sanitise {
+		all = append(all, e.String())
+	}
+	if in := s.Inoculate; in != nil {
+		all = append(all, "inoculate")
+	}
+	return all
 }
 
 // recipeRef is the recipe of a node: a shape, and what differs by replicate.
@@ -139,10 +163,15 @@ func (m *making) train(ctx context.Context) error {
 	return nil
 }
 
-// artifact gives the weights of a node: those in memory, those in the ledger,
-// or by training. Weights that a later node starts from are kept; others only
-// where training again is not free.
-func (r *Runner) artifact(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
+// artifact gives the weights of an earlier node, to start from or to learn of.
+func (r *Runner) artifact(ctx context.Context, j *job) (lineage.Artifact, error) {
+	return r.weights(ctx, j, j.id, nil)
+}
+
+// weights are those in memory, those in the ledger, or by training under a name.
+// Those that a later node needs are kept; others only where training again is not
+// free.
+func (r *Runner) weights(ctx context.Context, j *job, name lineage.ID, drawn []*strand) (lineage.Artifact, error) {
 	if a := r.kept.get(j.id); a != nil {
 		return a, nil
 	}
@@ -195,13 +224,20 @@ func (r *Runner) learn(ctx context.Context, j *job, name lineage.ID, drawn []*st
 	for _, s := range drawn {
 		job.Count += len(s.Indices)
 	}
-	job.Examples = examples(r.Ledger, drawn)
+	job.Examples = r.Study.examples(r.Ledger, j, drawn)
 	if j.from != "" {
-		base, err := r.artifact(ctx, r.Study.byID[j.from], j.from, nil)
+		base, err := r.artifact(ctx, r.Study.byID[j.from])
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
 		job.Base = base
+	}
+	if j.teacher != "" {
+		teacher, err := r.artifact(ctx, r.Study.byID[j.teacher])
+		if err != nil {
+			return nil, fmt.Errorf("teacher: %w", err)
+		}
+		job.Teacher = teacher
 	}
 	art, err := j.backend.Train(ctx, job)
 	if err != nil {

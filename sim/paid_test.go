@@ -220,6 +220,24 @@ func TestWhatAProcessLeftCountsWhole(t *testing.T) {
 	}
 }
 
+func TestFreeWorkLeavesNothingInDoubt(t *testing.T) {
+	ledger := new(lineage.Memory)
+	p, _ := newPurse(ledger, NoCap)
+	settle, err := p.Reserve(0, "a training of one's own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := Spent(ledger); s != (Spending{}) {
+		t.Errorf("work that costs nothing: %+v", s)
+	}
+	if err := settle(lineage.Dollar / 3); err != nil { // it did cost something
+		t.Fatal(err)
+	}
+	if s, err := Spent(ledger); err != nil || s.Spent != lineage.Dollar/3 || s.Uncertain != 0 {
+		t.Errorf("%+v: %v", s, err)
+	}
+}
+
 func TestManyRequestsTakeFewRecords(t *testing.T) {
 	ledger := new(lineage.Memory)
 	p, _ := newPurse(ledger, NoCap)

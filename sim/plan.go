@@ -17,15 +17,18 @@ type Plan struct {
 	Backend    *BackendSpec
 	Learner    lineage.Learner
 	Base       lineage.Base
-	Foundation string
+	Foundation Foundation
+	Teacher    *Teacher
 
 	Size    int      // documents of the parts with shares
 	Human   string   // what fills a part that has nothing to draw from
 	Parts   []Part   // shares sum to 1; lines are named, not self or others
 	Inserts []Insert // take over positions of the parts, or come on top
 
-	Filters  []Filter
-	Curation *Curation
+	Filters     []Filter
+	Curation    *Curation
+	Inoculation *Inoculation
+	Sanitising  []Sanitising
 
 	Publish Asking
 	Probe   Asking
@@ -56,11 +59,14 @@ type Filter struct {
 
 // Curation replaces each draw from outputs by the choice among BestOf draws: a
 // draw is chosen with probability proportional to exp(Strength · score)
-// (Bradley-Terry; Ferbach et al. 2024).
+// (Bradley-Terry; Ferbach et al. 2024). With Pairs the draws answer one prompt,
+// and another of them is kept as the rejected side, with probability proportional
+// to exp(-Strength · score).
 type Curation struct {
 	Detector string
 	BestOf   int
 	Strength float64
+	Pairs    bool `json:",omitempty"`
 }
 
 // plan builds the plan of a generation: what the line says, then the
@@ -69,13 +75,16 @@ func (w *World) plan(name string, generation int) *Plan {
 	line := w.Lines[name]
 	p := &Plan{
 		Line: name, Generation: generation, Control: w.Control,
-		Backend: line.Backend, Learner: line.Learner, Base: line.Base, Foundation: line.Foundation,
+		Backend: line.Backend, Learner: line.Learner, Base: line.Base, Foundation: line.Foundation, Teacher: line.Teacher,
 		Size: line.Corpus.Size, Human: line.Corpus.start(),
 		Publish: line.Publish, Probe: line.Probe, HeldOut: line.HeldOut,
 		OnBlocked: line.OnBlocked,
 	}
 	for _, part := range line.Corpus.expanded() {
 		p.Parts = append(p.Parts, w.named(part, name)...)
+	}
+	if pairs := line.Corpus.Pairs; pairs != nil {
+		p.Curation = &Curation{pairs.Detector, pairs.BestOf, pairs.Strength, true}
 	}
 	if p.Publish.Size == 0 {
 		p.Publish.Size = p.Size

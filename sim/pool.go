@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"iter"
 
 	"github.com/heirloom-sim/heirloom/lineage"
 )
@@ -39,10 +38,22 @@ type said struct {
 
 // messages gives document i of a strand.
 func (r *reader) messages(s *strand, i uint32) ([]lineage.Message, error) {
+	messages, _, err := r.document(s, i)
+	return messages, err
+}
+
+// document gives document i of a strand, and its rejected side where it stands in
+// a source of pairs.
+func (r *reader) document(s *strand, i uint32) (messages, rejected []lineage.Message, err error) {
 	if s.source != nil {
 		doc, err := s.source.Document(int(i))
-		return doc.Messages, err
+		return doc.Messages, doc.Rejected, err
 	}
+	messages, err = r.output(s, i)
+	return messages, nil, err
+}
+
+func (r *reader) output(s *strand, i uint32) ([]lineage.Message, error) {
 	c := int(i) / lineage.ChunkSize
 	if r.last.id != s.Node || r.last.index != c {
 		r.last = chunk{id: s.Node, index: c}
@@ -127,20 +138,4 @@ func (p pool) at(i int) (strand int, index uint32) {
 type strandName struct {
 	node              lineage.ID
 	digest, behaviour string
-}
-
-// examples ranges over a corpus in the order of its strands, as a trainer reads
-// it: no origin. It may be ranged over more than once.
-func examples(ledger lineage.Ledger, corpus []*strand) iter.Seq2[lineage.Example, error] {
-	return func(yield func(lineage.Example, error) bool) {
-		r := &reader{ledger: ledger}
-		for _, s := range corpus {
-			for _, i := range s.Indices {
-				messages, err := r.messages(s, i)
-				if !yield(lineage.Example{Messages: messages, Weight: 1}, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
 }

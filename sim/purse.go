@@ -90,6 +90,9 @@ func (p *purse) Reserve(most lineage.USD, what string) (settle func(lineage.USD)
 	if most < 0 {
 		return nil, fmt.Errorf("%s: cannot cost less than nothing", what)
 	}
+	if most == 0 {
+		return func(actual lineage.USD) error { return p.book(actual, what) }, nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.current
@@ -115,6 +118,22 @@ func (p *purse) Reserve(most lineage.USD, what string) (settle func(lineage.USD)
 		}
 		return p.close(l)
 	}, nil
+}
+
+// book records what was spent unforeseen: it was to cost nothing, or nobody knew.
+func (p *purse) book(actual lineage.USD, what string) error {
+	if actual <= 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := &lease{Lease: lineage.Lease{Most: actual, What: what}, number: p.next, spent: actual}
+	if err := p.ledger.Save(lineage.LeaseKey(l.number), l.Lease); err != nil {
+		return fatal{err}
+	}
+	p.next++
+	p.open = append(p.open, l)
+	return p.close(l)
 }
 
 // lease finds or records a lease that a reservation fits in.

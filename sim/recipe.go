@@ -24,10 +24,13 @@ type recipe struct {
 	Learner    lineage.Learner `json:"learner"`
 	Base       lineage.Base    `json:"base"`
 	Foundation lineage.ID      `json:"foundation,omitempty"`
+	Teacher    *mentor         `json:"teacher,omitempty"`
 	Size       int             `json:"size"`
 	Blocks     []block         `json:"blocks"`
-	Filters    []Filter        `json:"filters,omitempty"` // detectors by digest
-	Refill     *segment        `json:"refill,omitempty"`  // what seeds that a filter removed make way for
+	Filters    []Filter        `json:"filters,omitempty"`   // detectors by digest
+	Refill     *segment        `json:"refill,omitempty"`    // what seeds that a filter removed make way for
+	Inoculate  *Inoculation    `json:"inoculate,omitempty"` // the detector by digest
+	Sanitise   []Sanitising    `json:"sanitise,omitempty"`
 	Refs       []ref           `json:"refs"`
 	Publish    asking          `json:"publish"`
 	Probe      asking          `json:"probe"`
@@ -60,6 +63,7 @@ type segment struct {
 	Behaviour string `json:"behaviour,omitempty"`
 	Ref       int    `json:"ref"` // index in Refs; -1 for a source
 	Corpus    bool   `json:"corpus,omitempty"`
+	Pairs     bool   `json:"-"` // of a source: its documents are pairs, which its digest tells
 }
 
 type asking struct {
@@ -72,16 +76,18 @@ type asking struct {
 // shape is a recipe with its digest and the things that it names.
 type shape struct {
 	recipe
-	digest     string
-	json       []byte
-	backend    lineage.Backend
-	detectors  map[string]*Detector // by digest: of filters and curation
-	publish    *prompts
-	questions  *prompts
-	heldOut    *source
-	foundation *shape
-	base       int // index in Refs of the parent that weights come from, or -1
-	before     int // index in Refs of the model that stands in for a blocked one, or -1
+	digest       string
+	json         []byte
+	backend      lineage.Backend
+	detectors    map[string]*Detector // by digest: of filters, curation and inoculation
+	publish      *prompts
+	questions    *prompts
+	heldOut      *source
+	foundation   *shape // that weights come from, nil for none
+	taught       *shape // the foundation that is the teacher, nil for none
+	base         int    // index in Refs of the parent that weights come from, or -1
+	perReplicate bool   // of a foundation: one for each replicate
+	before       int    // index in Refs of the model that stands in for a blocked one, or -1
 }
 
 func (s *shape) seal() error {

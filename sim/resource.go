@@ -20,6 +20,7 @@ type source struct {
 	name, digest string
 	mean         float64 // tokens a document, once they were counted
 	corpus.Pool
+	pairs bool // its documents have a rejected side
 }
 
 // prompts are conversations to be asked, under their digest.
@@ -105,6 +106,9 @@ func (r *resources) source(w *World, name string) (*source, error) {
 	if s.Len() == 0 {
 		return nil, fmt.Errorf("sources.%s: no document of it is left; look at where, label and the file", name)
 	}
+	if s.pairs, err = paired(s); err != nil {
+		return nil, fmt.Errorf("sources.%s: %w", name, err)
+	}
 	if s.Len() > 1<<31 {
 		return nil, fmt.Errorf("sources.%s: %d documents are more than 2^31", name, s.Len())
 	}
@@ -113,10 +117,19 @@ func (r *resources) source(w *World, name string) (*source, error) {
 	return s, nil
 }
 
+// paired tells whether the documents of a source are pairs, by the first one.
+func paired(s *source) (bool, error) {
+	doc, err := s.Document(0)
+	return doc.Rejected != nil, err
+}
+
 // byDigest finds an opened source by its content, nil where there is none.
 func (r *resources) byDigest(digest string) *source { return r.contents[digest] }
 
 func (r *resources) open(name string, spec *Source) (*source, error) {
+	if g := spec.Generate; g != nil {
+		return &source{name: name, digest: digest([]byte(generateVersion), canonical(g)), Pool: g.documents()}, nil
+	}
 	if spec.Builtin != "" {
 		data, ok := catalogue.Corpus(spec.Builtin)
 		if !ok {

@@ -89,10 +89,14 @@ func (b *schema) of(t reflect.Type) map[string]any {
 		return b.union("detector", detectorChoices())
 	case reflect.TypeFor[*Intervention]():
 		return b.interventions()
+	case reflect.TypeFor[*Slot](), reflect.TypeFor[Template]():
+		return map[string]any{"type": []string{"array", "object"}}
 	case reflect.TypeFor[Window]():
 		return map[string]any{"anyOf": []any{map[string]any{"type": "integer", "minimum": 1}, map[string]any{"const": "all"}}}
-	case reflect.TypeFor[*Ancestor]():
+	case reflect.TypeFor[*Ancestor](), reflect.TypeFor[*Teacher](), reflect.TypeFor[*Foundation]():
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, b.object(t.Elem())}}
+	case reflect.TypeFor[Foundation]():
+		return map[string]any{"anyOf": []any{map[string]any{"type": "string"}, b.object(t)}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -42,10 +42,16 @@ type Curate struct {
 func (c *Curate) Check(s *Scope) {
 	s.detector("detector", c.Detector)
 	s.within("best_of", float64(c.BestOf), 1, 256)
-	s.within("strength", c.Strength, -50, 50)
+	s.within("strength", c.Strength, -maxStrength, maxStrength)
 }
 
-func (c *Curate) Apply(p *Plan) { k := Curation(*c); p.Curation = &k }
+// maxStrength is what a choice can be weighted by without an overflow.
+const maxStrength = 500
+
+// Apply leaves it to the line whether the rejected side is kept.
+func (c *Curate) Apply(p *Plan) {
+	p.Curation = &Curation{c.Detector, c.BestOf, c.Strength, p.Curation != nil && p.Curation.Pairs}
+}
 
 func (c *Curate) String() string {
 	return fmt.Sprintf("curate: best of %d by %s, strength %.4g", c.BestOf, c.Detector, c.Strength)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/heirloom-sim/heirloom/corpus"
-	"github.com/heirloom-sim/heirloom/lineage"
 )
 
 // shape looks up everything that a plan names.
@@ -19,11 +18,12 @@ func (r *resources) shape(w *World, p *Plan) (*shape, error) {
 	s.recipe = recipe{
 		Version: recipeVersion, Seed: w.Seed, Line: p.Line, Generation: p.Generation,
 		Backend: p.Backend.Kind, Config: canonical(p.Backend.Config), Learner: p.Learner, Base: p.Base, Size: p.Size,
+		Sanitise: p.Sanitising,
 	}
 	if p.OnBlocked != onBlockedStop {
 		s.OnBlocked = p.OnBlocked
 	}
-	for _, step := range []func() error{b.open, b.weights, b.parts, b.filters, b.asked, b.standIn} {
+	for _, step := range []func() error{b.open, b.weights, b.parts, b.learner, b.filters, b.inoculation, b.asked, b.standIn} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -43,41 +43,6 @@ func (b *shaping) open() (err error) {
 	return err
 }
 
-// weights settles the weight channel. A first generation without a parent
-// starts from the foundation where there is one.
-func (b *shaping) weights() error {
-	s, p := b.shape, b.plan
-	if p.Base == lineage.Parent {
-		if p.Generation > 0 {
-			s.base = b.ref(p.Line, p.Generation-1)
-			return nil
-		}
-		if p.Foundation == "" {
-			s.Base = lineage.Scratch
-			return nil
-		}
-		s.Base = lineage.Foundation
-	}
-	if s.Base != lineage.Foundation {
-		return nil
-	}
-	src, err := b.source(b.world, p.Foundation)
-	if err != nil {
-		return err
-	}
-	f := &shape{backend: s.backend, base: -1, before: -1}
-	f.recipe = recipe{
-		Version: recipeVersion, Seed: s.Seed, Line: p.Line, Generation: -1,
-		Backend: s.Backend, Config: s.Config, Learner: s.Learner, Base: lineage.Scratch, Size: src.Len(),
-		Blocks: []block{{Pool: "foundation:" + src.name, Segments: []segment{outside(src, "")}, Count: whole}},
-	}
-	if err := f.seal(); err != nil {
-		return err
-	}
-	s.foundation, s.Foundation = f, f.id(-1, nil)
-	return nil
-}
-
 // standIn makes the model before it an ancestor of one that may be blocked.
 func (b *shaping) standIn() error {
 	if b.shape.OnBlocked == onBlockedSkip && b.plan.Generation > 0 {
@@ -87,7 +52,7 @@ func (b *shaping) standIn() error {
 }
 
 func outside(s *source, behaviour string) segment {
-	return segment{Source: s.name, Digest: s.digest, Behaviour: behaviour, Ref: -1}
+	return segment{Source: s.name, Digest: s.digest, Behaviour: behaviour, Ref: -1, Pairs: s.pairs}
 }
 
 func (b *shaping) ref(line string, generation int) int {
@@ -236,12 +201,10 @@ func (b *shaping) block(part *Part, start, count int) error {
 		blk.Pool, blk.Segments = b.ancestors(part, a)
 		if part.Outputs != nil && b.plan.Curation != nil {
 			c := *b.plan.Curation
-			d, err := b.detector(b.world, c.Detector)
-			if err != nil {
+			var err error
+			if c.Detector, err = b.judge(c.Detector); err != nil {
 				return err
 			}
-			b.shape.detectors[d.Digest] = d
-			c.Detector = d.Digest
 			blk.Curation = &c
 		}
 	case part.Seed != "":
@@ -288,14 +251,22 @@ func (b *shaping) ancestors(part *Part, a *Ancestor) (pool string, segs []segmen
 	return fmt.Sprintf("%s:%s/%d/%s", kind, a.Line, a.Back, a.Window), segs
 }
 
+// judge opens a detector that the corpus depends on, and gives its digest.
+func (b *shaping) judge(name string) (string, error) {
+	d, err := b.detector(b.world, name)
+	if err != nil {
+		return "", err
+	}
+	b.shape.detectors[d.Digest] = d
+	return d.Digest, nil
+}
+
 func (b *shaping) filters() error {
 	for _, f := range b.plan.Filters {
-		d, err := b.detector(b.world, f.Detector)
-		if err != nil {
+		var err error
+		if f.Detector, err = b.judge(f.Detector); err != nil {
 			return err
 		}
-		b.shape.detectors[d.Digest] = d
-		f.Detector = d.Digest
 		b.shape.Filters = append(b.shape.Filters, f)
 	}
 	seeded := slices.ContainsFunc(b.shape.Blocks, func(blk block) bool { return blk.Segments[0].Behaviour != "" })

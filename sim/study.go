@@ -37,12 +37,16 @@ type job struct {
 	replicate int
 	nodes     []lineage.ID // what Refs point at
 	from      lineage.ID   // where weights start, "" for scratch
-	needed    bool         // a later node starts from its weights
+	teacher   lineage.ID   // whose soft labels are learned, "" for none
+	needed    bool         // a later node starts from its weights, or learns from them
 }
 
 func (j *job) String() string {
-	if j.Generation < 0 {
+	switch {
+	case j.Generation < 0 && j.replicate < 0:
 		return j.Line + " foundation"
+	case j.Generation < 0:
+		return fmt.Sprintf("%s replicate %d foundation", j.Line, j.replicate)
 	}
 	return fmt.Sprintf("%s replicate %d generation %d", j.Line, j.replicate, j.Generation)
 }
@@ -145,6 +149,9 @@ func (s *Study) arm(w *World) error {
 			for r := range w.Replicates {
 				rec.Nodes[l][r][g] = s.node(shape, r, rec.Nodes, lines)
 			}
+			if err := s.checkPairs(s.byID[rec.Nodes[l][0][g]]); err != nil {
+				return err
+			}
 		}
 	}
 	s.Record.Arms = append(s.Record.Arms, rec)
@@ -160,10 +167,7 @@ func (s *Study) node(sh *shape, replicate int, grid [][][]lineage.ID, lines []st
 	}
 	switch {
 	case sh.foundation != nil:
-		j.from = sh.Foundation
-		if s.byID[j.from] == nil {
-			s.enter(&job{shape: sh.foundation, id: j.from, replicate: -1, needed: true})
-		}
+		j.from = s.founder(sh.foundation, replicate)
 	case sh.base >= 0:
 		j.from = j.nodes[sh.base]
 		s.byID[j.from].needed = true
@@ -171,11 +175,31 @@ func (s *Study) node(sh *shape, replicate int, grid [][][]lineage.ID, lines []st
 	if sh.before >= 0 {
 		s.byID[j.nodes[sh.before]].needed = true
 	}
+	switch {
+	case sh.taught != nil:
+		j.teacher = s.founder(sh.taught, replicate)
+	case sh.Teacher != nil:
+		j.teacher = j.nodes[sh.Teacher.Ref]
+		s.byID[j.teacher].needed = true
+	}
 	j.id = sh.id(replicate, j.nodes)
 	if s.byID[j.id] == nil {
 		s.enter(j)
 	}
 	return j.id
+}
+
+// founder gives the node of a foundation for one replicate, and enters it among
+// the jobs when it is new.
+func (s *Study) founder(f *shape, replicate int) lineage.ID {
+	if !f.perReplicate {
+		replicate = -1
+	}
+	id := f.id(replicate, nil)
+	if s.byID[id] == nil {
+		s.enter(&job{shape: f, id: id, replicate: replicate, needed: true})
+	}
+	return id
 }
 
 func (s *Study) enter(j *job) {

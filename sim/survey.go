@@ -102,7 +102,7 @@ func ParseSurvey(name, dir string, data []byte, overrides []Override) (*SurveyFi
 }
 
 func (f *SurveyFile) check() {
-	s := &Scope{f.world, ""}
+	s := &Scope{world: f.world, path: ""}
 	if f.Format != Format {
 		s.fault("survey", "this program reads surveys of version %d; write survey: %d", Format, Format)
 	}
@@ -121,7 +121,7 @@ func (f *SurveyFile) check() {
 			b = &Behaviour{}
 			f.Behaviours[name] = b
 		}
-		scope := &Scope{f.world, join("behaviours", name)}
+		scope := &Scope{world: f.world, path: join("behaviours", name)}
 		if _, known := catalogue.Behaviour(name); !known && len(b.Detectors) == 0 {
 			scope.fault("", "%s; a behaviour of your own needs detectors and probes", unknown("behaviour", name, catalogue.Behaviours()))
 			continue
@@ -134,7 +134,7 @@ func (f *SurveyFile) check() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Subjects)) {
 		x := f.Subjects[name]
-		scope := &Scope{f.world, join("subjects", name)}
+		scope := &Scope{world: f.world, path: join("subjects", name)}
 		if x == nil {
 			scope.fault("", "needs transcripts, or backend and source, or endpoint and model")
 			f.Subjects[name] = &Subject{}
@@ -154,7 +154,7 @@ func (f *SurveyFile) check() {
 func (f *SurveyFile) checkProbes() {
 	for _, name := range slices.Sorted(maps.Keys(f.Behaviours)) {
 		if b := f.Behaviours[name]; b != nil && len(b.Detectors) > 0 && b.Probes == "" {
-			(&Scope{f.world, join("behaviours", name)}).fault("probes", "needs the source of its probe conversations, since models are to be asked them")
+			(&Scope{world: f.world, path: join("behaviours", name)}).fault("probes", "needs the source of its probe conversations, since models are to be asked them")
 		}
 	}
 }

@@ -17,6 +17,21 @@ import (
 type Scope struct {
 	world *World
 	path  string
+	lines []string // of an intervention: those that it is for, none for all
+}
+
+// affected are the lines that an intervention is for.
+func (s *Scope) affected() map[string]*Line {
+	if len(s.lines) == 0 {
+		return s.world.Lines
+	}
+	out := map[string]*Line{}
+	for _, name := range s.lines {
+		if line := s.world.Lines[name]; line != nil {
+			out[name] = line
+		}
+	}
+	return out
 }
 
 func (s *Scope) fault(key, format string, args ...any) {
@@ -92,7 +107,7 @@ func (w *World) detectorNames() []string {
 // check completes a decoded world from the catalogue and adds a fault for
 // everything that cannot be.
 func (w *World) check() {
-	s := &Scope{w, ""}
+	s := &Scope{world: w, path: ""}
 	if w.Format != Format {
 		s.fault("heirloom", "this program reads experiments of version %d; write heirloom: %d", Format, Format)
 	}
@@ -109,14 +124,14 @@ func (w *World) check() {
 		}
 		w.completeBehaviour(name, b)
 		if !b.lost() {
-			b.check(&Scope{w, join("behaviours", name)})
+			b.check(&Scope{world: w, path: join("behaviours", name)})
 		}
 	}
 	if len(w.Behaviours) == 0 {
 		s.fault("behaviours", "there is nothing to watch; name a behaviour, such as behaviours: {trauma-narrative: {}}")
 	}
 	for name, line := range w.Lines {
-		scope := &Scope{w, join("lines", name)}
+		scope := &Scope{world: w, path: join("lines", name)}
 		if err := slug(name); err != nil {
 			scope.fault("", "%v", err)
 		}
@@ -124,7 +139,7 @@ func (w *World) check() {
 	}
 	for _, iv := range w.Interventions {
 		if iv.Edit != nil {
-			iv.check(&Scope{w, iv.path})
+			iv.check(&Scope{world: w, path: iv.path})
 		}
 	}
 	w.checkCompositions()
@@ -199,7 +214,7 @@ func (w *World) instrument(behaviour, name string, spec *DetectorSpec) {
 		if w.Detectors[name].same(spec) {
 			return
 		}
-		(&Scope{w, join("behaviours", behaviour)}).fault("", "brings a detector %q, and so does %s; say which is meant by an entry detectors.%s, or rename one in its behaviour.yaml", name, other, name)
+		(&Scope{world: w, path: join("behaviours", behaviour)}).fault("", "brings a detector %q, and so does %s; say which is meant by an entry detectors.%s, or rename one in its behaviour.yaml", name, other, name)
 		return
 	}
 	if w.Detectors[name] != nil {
@@ -249,14 +264,25 @@ func (l *Line) check(s *Scope) {
 	}
 	s.oneOf("on_blocked", l.OnBlocked, onBlockedStop, onBlockedSkip, onBlockedDrop)
 	s.oneOf("base", string(l.Base), string(lineage.Foundation), string(lineage.Parent), string(lineage.Scratch))
-	if l.Base == lineage.Foundation && l.Foundation == "" {
+	if l.Base == lineage.Foundation && l.Foundation.Source == "" {
 		s.fault("foundation", "base: foundation needs the source that the foundation is trained on")
 	}
-	s.optionalSource("foundation", l.Foundation)
+	l.Foundation.check(&Scope{world: s.world, path: join(s.path, "foundation")})
+	if (l.Learner == lineage.Distil) != (l.Teacher != nil) {
+		s.fault("teacher", "learner: distil and a teacher go together; a teacher is written teacher: self, or a line's name, or {foundation: SOURCE}")
+	} else if l.Teacher != nil {
+		l.Teacher.check(&Scope{world: s.world, path: join(s.path, "teacher")}, l)
+	}
+	if pairs := l.Corpus.Pairs; pairs != nil {
+		pairs.check(&Scope{world: s.world, path: join(s.path, "corpus.pairs")})
+		if l.Learner != lineage.Preference {
+			s.fault("corpus.pairs", "pairs are for learner: preference, and this line learns by %s", l.Learner)
+		}
+	}
 	s.optionalSource("held_out", l.HeldOut)
-	l.Corpus.check(&Scope{s.world, join(s.path, "corpus")})
-	l.Publish.check(&Scope{s.world, join(s.path, "publish")})
-	l.Probe.check(&Scope{s.world, join(s.path, "probe")})
+	l.Corpus.check(&Scope{world: s.world, path: join(s.path, "corpus")})
+	l.Publish.check(&Scope{world: s.world, path: join(s.path, "publish")})
+	l.Probe.check(&Scope{world: s.world, path: join(s.path, "probe")})
 	if l.Publish.Prompts == "" {
 		s.fault("publish.prompts", "needs the source of what the world asks, such as web/prompts")
 	} else {
@@ -297,7 +323,7 @@ func (m *Mixture) check(s *Scope) {
 	}
 	sum, shared := 0.0, 0
 	for i := range m.Parts {
-		m.Parts[i].check(&Scope{s.world, join(s.path, fmt.Sprintf("parts[%d]", i))})
+		m.Parts[i].check(&Scope{world: s.world, path: join(s.path, fmt.Sprintf("parts[%d]", i))})
 		if !m.Parts[i].Whole {
 			sum += m.Parts[i].Share
 			shared++
@@ -354,6 +380,7 @@ func (iv *Intervention) check(s *Scope) {
 	case to < from || to > last:
 		s.fault("", "ends at generation %d, which is not within %d to %d", to, from, last)
 	}
+	s.lines = iv.Lines
 	iv.Edit.Check(s)
 }
 

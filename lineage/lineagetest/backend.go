@@ -18,7 +18,7 @@ import (
 // a stand-in that trains in milliseconds.
 type Options struct {
 	Backend  lineage.Backend
-	Learners []lineage.Learner // those to train with; nil for SFT alone
+	Learners []lineage.Learner // those to train with; nil for SFT alone. The teacher of Distil is trained with the first
 	Requests int               // how many completions a check asks for; 0 for 48
 	Longest  int               // bytes of the longest text that is learned, answered and scored; 0 for 1 MB
 }
@@ -177,7 +177,9 @@ func marshal(t *testing.T, a lineage.Artifact) []byte {
 func (o Options) sameJob(t *testing.T) {
 	for _, learner := range o.Learners {
 		job := o.job(corpus())
-		job.Learner = learner
+		if job.Learner = learner; learner == lineage.Distil {
+			job.Teacher = o.train(t, o.job(corpus()))
+		}
 		a := o.train(t, job)
 		job.Ticket = &ticket{}
 		job.Progress = func(done, total int) {

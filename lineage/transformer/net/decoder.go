@@ -1,0 +1,280 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/heirloom-sim/heirloom/lineage/transformer/net/kernel"
+)
+
+// Decoder reads and writes several sequences at once, each in a slot, and keeps
+// their keys and values. What a slot gives depends on the tokens fed to it alone.
+// It is for one goroutine at a time; the parameters must not change meanwhile.
+type Decoder struct {
+	weights weights
+	threads int
+	slots   []slot
+	workers []*reader
+	logits  []float32
+}
+
+// slot is the cache of one sequence.
+type slot struct {
+	length       int
+	keys, values []kernel.Packed // by layer and head: width × Context and Context × width
+}
+
+// reader is the memory of one thread.
+type reader struct {
+	acts      activations
+	rows      int
+	attention attention
+	last      []float32
+}
+
+// readRows is how many positions a thread runs through the network at once.
+const readRows = 64
+
+// NewDecoder makes a decoder with empty slots.
+func NewDecoder(p *Params, slots, threads int) *Decoder {
+	d := &Decoder{weights: newWeights(p), threads: threads, slots: make([]slot, slots)}
+	d.weights.pack(threads, false)
+	return d
+}
+
+// Reset empties a slot.
+func (d *Decoder) Reset(slot int) { d.slots[slot].length = 0 }
+
+// Length is the number of tokens in a slot.
+func (d *Decoder) Length(slot int) int { return d.slots[slot].length }
+
+// Feed appends tokens to each of the slots, one or more each, and returns for each
+// the logits of what comes after its last, valid until the next Feed. A slot that
+// is named twice, no tokens, a token out of the vocabulary, or more tokens than
+// the context holds are an error, and nothing is appended then.
+func (d *Decoder) Feed(slots []int, tokens [][]int32) (logits [][]float32, err error) {
+	if err := d.check(slots, tokens); err != nil {
+		return nil, err
+	}
+	vocab := d.weights.shape.Vocab
+	if len(d.logits) < len(slots)*vocab {
+		d.logits = make([]float32, len(slots)*vocab)
+	}
+	groups := d.group(tokens)
+	for len(d.workers) < workers(d.threads, len(groups)) {
+		s := d.weights.shape
+		d.workers = append(d.workers, &reader{
+			acts: s.activations(readRows), attention: newAttention(s, s.Context), last: make([]float32, readRows*s.Width),
+		})
+	}
+	parallel(d.threads, len(groups), func(thread, i int) {
+		from, to := groups[i][0], groups[i][1]
+		d.read(d.workers[thread], slots[from:to], tokens[from:to], d.logits[from*vocab:])
+	})
+	for i := range slots {
+		logits = append(logits, d.logits[i*vocab:][:vocab])
+	}
+	return logits, nil
+}
+
+func (d *Decoder) check(slots []int, tokens [][]int32) error {
+	s := d.weights.shape
+	if len(slots) != len(tokens) {
+		return fmt.Errorf("decoding: %d slots and tokens for %d", len(slots), len(tokens))
+	}
+	seen := make([]bool, len(d.slots))
+	for i, at := range slots {
+		if at < 0 || at >= len(d.slots) || seen[at] {
+			return fmt.Errorf("decoding: slot %d is named twice or is not within [0, %d)", at, len(d.slots))
+		}
+		seen[at] = true
+		if n := d.slots[at].length + len(tokens[i]); len(tokens[i]) == 0 || n > s.Context {
+			return fmt.Errorf("decoding: slot %d would hold %d tokens after %d more; at least one more and at most the context of %d are possible", at, n, len(tokens[i]), s.Context)
+		}
+		for _, token := range tokens[i] {
+			if token < 0 || int(token) >= s.Vocab {
+				return fmt.Errorf("decoding: token %d in slot %d is not within [0, %d)", token, at, s.Vocab)
+			}
+		}
+	}
+	return nil
+}
+
+// group cuts the slots into ranges, one a thread, of about as many tokens each.
+func (d *Decoder) group(tokens [][]int32) [][2]int {
+	total := 0
+	for _, t := range tokens {
+		total += len(t)
+	}
+	n := workers(d.threads, len(tokens))
+	var groups [][2]int
+	from, sum := 0, 0
+	for i, t := range tokens {
+		sum += len(t)
+		if sum*n >= total*(len(groups)+1) || i == len(tokens)-1 {
+			groups = append(groups, [2]int{from, i + 1})
+			from = i + 1
+		}
+	}
+	return groups
+}
+
+// read runs the tokens of some slots through the network, in portions of whole
+// slots or parts of one.
+func (d *Decoder) read(r *reader, slots []int, tokens [][]int32, logits []float32) {
+	var p portion
+	for i, at := range slots {
+		for from := 0; from < len(tokens[i]); {
+			n := min(len(tokens[i])-from, readRows-p.rows)
+			p.parts = append(p.parts, part{i, at, p.rows, tokens[i][from : from+n]})
+			p.rows += n
+			from += n
+			if p.rows == readRows {
+				d.run(r, &p, tokens, logits)
+			}
+		}
+	}
+	if p.rows > 0 {
+		d.run(r, &p, tokens, logits)
+	}
+}
+
+// portion is what is run at once; part is what it has of one slot.
+type portion struct {
+	parts []part
+	rows  int
+}
+
+type part struct {
+	index, slot, first int
+	tokens             []int32
+}
+
+func (d *Decoder) run(r *reader, p *portion, tokens [][]int32, logits []float32) {
+	s, a := d.weights.shape, r.acts
+	for _, q := range p.parts {
+		d.slots[q.slot].open(s)
+		for i, token := range q.tokens {
+			d.weights.embed(a.x[(q.first+i)*s.Width:][:s.Width], token, d.slots[q.slot].length+i)
+		}
+	}
+	for l := range s.Layers {
+		d.weights.block(l, &a, r.last, p.rows, func() {
+			for _, q := range p.parts {
+				d.slots[q.slot].attend(s, r, l, q)
+			}
+		}, nil)
+		a.x, r.last = r.last, a.x
+	}
+	r.acts.x = a.x
+	d.finish(r, p, logits)
+	p.parts, p.rows = p.parts[:0], 0
+}
+
+// finish computes the logits of the slots whose last token was run.
+func (d *Decoder) finish(r *reader, p *portion, logits []float32) {
+	s, f := d.weights.shape, d.weights.view.final
+	for _, q := range p.parts {
+		d.slots[q.slot].length += len(q.tokens)
+	}
+	// Parts of one slot that are not its last give logits that are overwritten.
+	for i := range p.parts {
+		q := &p.parts[i]
+		row := r.acts.x[(q.first+len(q.tokens)-1)*s.Width:][:s.Width]
+		kernel.Norm(r.acts.normed[i*s.Width:], row, f.gain, f.bias)
+	}
+	first := p.parts[0].index
+	kernel.Mul(logits[first*s.Vocab:], s.Vocab, kernel.Matrix{Data: r.acts.normed, Row: s.Width, Col: 1}, len(p.parts), d.weights.head.forward, false)
+}
+
+// open makes the cache of a slot at its first use.
+func (c *slot) open(s Shape) {
+	if c.keys != nil {
+		return
+	}
+	width := s.Width / s.Heads
+	for range s.Layers * s.Heads {
+		c.keys = append(c.keys, kernel.NewPacked(width, s.Context, nil))
+		c.values = append(c.values, kernel.NewPacked(s.Context, width, nil))
+	}
+}
+
+// attend appends keys and values of a part to the cache and fills its heads.
+func (c *slot) attend(s Shape, r *reader, l int, q part) {
+	d, width := s.Width, s.Width/s.Heads
+	rows := r.acts.qkv[q.first*3*d:]
+	out := r.acts.heads[q.first*d:]
+	for h := range s.Heads {
+		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
+		for i := range q.tokens {
+			k := rows[i*3*d+d+h*width:]
+			keys.SetColumn(c.length+i, k[:width])
+			values.SetRow(c.length+i, k[d:][:width])
+		}
+		for i := 0; i < len(q.tokens); i += queryRows {
+			query := kernel.Matrix{Data: rows[i*3*d+h*width:], Row: 3 * d, Col: 1}
+			r.attention.attend(out[i*d+h*width:], d, query, c.length+i, min(queryRows, len(q.tokens)-i), *keys, *values)
+		}
+	}
+}
+
+// Draw chooses a token: among the topK most probable ones (0: all), of those the
+// most probable ones that have topP of the probability together (0 or 1: all;
+// nucleus sampling, Holtzman et al. 2020), by u in [0, 1). The logits are divided
+// by the temperature; at 0 the first of the most probable tokens is taken.
+func Draw(logits []float32, temperature float64, topK int, topP float64, u float64) int32 {
+	if temperature <= 0 {
+		best := 0
+		for i, z := range logits {
+			if z > logits[best] {
+				best = i
+			}
+		}
+		return int32(best)
+	}
+	p := append([]float32(nil), logits...)
+	kernel.Softmax(p, float32(1/temperature))
+	if topK <= 0 && (topP <= 0 || topP >= 1) {
+		return pick(p, nil, u)
+	}
+	order := ranked(nil, p)
+	if topK > 0 {
+		order = order[:min(topK, len(order))]
+	}
+	if topP > 0 && topP < 1 {
+		total, sum := 0.0, 0.0
+		for _, token := range order {
+			total += float64(p[token])
+		}
+		for i, token := range order {
+			if sum += float64(p[token]); sum >= topP*total {
+				order = order[:i+1]
+				break
+			}
+		}
+	}
+	return pick(p, order, u)
+}
+
+// pick draws by the probabilities of some tokens; nil: of all.
+func pick(p []float32, order []int32, u float64) int32 {
+	n := len(order)
+	at := func(i int) int32 { return order[i] }
+	if order == nil {
+		n, at = len(p), func(i int) int32 { return int32(i) }
+	}
+	total := 0.0
+	for i := range n {
+		total += float64(p[at(i)])
+	}
+	u *= total
+	last := int32(0)
+	for i := range n {
+		if q := float64(p[at(i)]); q > 0 {
+			last = at(i)
+			if u -= q; u < 0 {
+				break
+			}
+		}
+	}
+	return last
+}

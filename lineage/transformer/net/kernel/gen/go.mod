@@ -1,0 +1,13 @@
+// A module of its own, so that heirloom does not depend on what generates its
+// kernels.
+module github.com/heirloom-sim/heirloom/lineage/transformer/net/kernel/gen
+
+go 1.26.0
+
+require github.com/mmcloughlin/avo v0.5.0
+
+require (
+	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
+)

@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package kernel
+
+// available are the sets that can run here, the fastest first.
+func available() []*set { return []*set{plain} }
