@@ -19,6 +19,7 @@ import (
 
 	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/serve"
+	"github.com/heirloom-sim/heirloom/sim"
 )
 
 // provider is a server of the OpenAI protocol with n-grams behind it, and what it
@@ -277,12 +278,12 @@ func TestKilledRunAsksForNoAnswerTwice(t *testing.T) {
 	}
 	want := p.Counts()
 	out := filepath.Join(dir, "killed-run")
-	for _, hold := range []int{7, 30, 51, 90} {
+	for _, hold := range []int{7, 51, 90} {
 		p.mu.Lock()
 		p.answered, p.hold, p.held, p.release = map[string]int{}, hold, 0, make(chan struct{})
 		p.mu.Unlock()
 		os.RemoveAll(out)
-		before := p.Counts()
+		before, paid := p.Counts(), p.charged()
 		args := []string{"run", file, "--out", out, "--yes"}
 		c, all := process(t, args...)
 		if err := c.Start(); err != nil {
@@ -302,11 +303,29 @@ func TestKilledRunAsksForNoAnswerTwice(t *testing.T) {
 			t.Errorf("killed after %d answers: %d were asked for again", hold, n)
 		}
 		after := p.Counts()
+		books, charged := spending(t, out), p.charged()-paid
+		if books.Spent > charged || books.Spent+books.Uncertain < charged || books.Uncertain > lineage.Dollar/2 {
+			t.Errorf("killed after %d answers: %v were charged, the books say %+v", hold, charged, books)
+		}
 		if jobs, files := after.Jobs-before.Jobs, after.Uploads-before.Uploads; jobs != want.Jobs || files != want.Uploads {
 			t.Errorf("killed after %d answers: %d jobs and %d uploads, %d and %d without", hold, jobs, files, want.Jobs, want.Uploads)
 		}
 	}
 	clean(t, dir)
+}
+
+func spending(t *testing.T, out string) sim.Spending {
+	t.Helper()
+	ledger, err := folder(out).peek()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.close()
+	s, err := sim.Spent(ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // completions counts the answers that a ledger holds, also while it is written.
