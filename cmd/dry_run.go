@@ -122,7 +122,7 @@ func (p *program) openDryRun(ctx context.Context, offer *sim.Serving, where fold
 		return nil, err
 	}
 	fail := func(err error) (*dryRun, error) { l.Close(); d.ledger.Close(); return nil, err }
-	models, err := p.offered(ctx, offer, d.ledger, dir)
+	models, err := p.offered(ctx, offer, d.ledger, dir, ".")
 	if err != nil {
 		return fail(err)
 	}

@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/heirloom-sim/heirloom/lineage/store"
 )
 
 const costly = `
@@ -72,5 +75,60 @@ func TestDryRunNeedsSomethingToReplace(t *testing.T) {
 	code, _, stderr := heirloom(t, "run", "trauma-narratives", "--dry-run-server", "--out", filepath.Join(t.TempDir(), "x"))
 	if code != exitUsage || !strings.Contains(stderr, "no line here has the backend openai") {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// A dry run that is killed goes on where it was, with its server, and has paid,
+// as far as it pays, for nothing twice.
+func TestKilledDryRunGoesOn(t *testing.T) {
+	file := costlyRun(t)
+	args := []string{"run", file, "--dry-run-server", "--set", "replicates=4", "--set", "generations=3"}
+	kills := 4
+	if testing.Short() {
+		kills = 1
+	}
+	for i := range kills {
+		c, all := process(t, args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(600+500*i) * time.Millisecond)
+		c.Process.Kill()
+		if c.Wait() == nil {
+			t.Logf("kill %d came late: %s", i, all)
+		}
+	}
+	c, all := process(t, args...)
+	if err := c.Run(); err != nil || !strings.Contains(all.String(), "12 models, ") {
+		t.Fatalf("%v: %s", err, all)
+	}
+	l, err := store.Read(filepath.Join("costly"+dryFolder, "server", "ledger"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	jobs, files := 0, 0
+	for key, err := range l.Keys("serve/journal/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e struct {
+			Job   any
+			Files []struct{ Purpose string }
+		}
+		if _, err := l.Load(key, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Job != nil {
+			jobs++
+		}
+		for _, f := range e.Files {
+			if f.Purpose == "fine-tune" {
+				files++
+			}
+		}
+	}
+	if jobs != 12 || files != 12 {
+		t.Errorf("12 models took %d jobs and %d uploads", jobs, files)
 	}
 }

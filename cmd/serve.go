@@ -42,7 +42,11 @@ func (p *program) serve() *cli.Command {
 }
 
 func (p *program) serveAction(c *cli.Context) error {
-	offer, err := serving(c)
+	dir := "."
+	if c.NArg() == 1 {
+		dir = filepath.Dir(c.Args().First())
+	}
+	offer, err := serving(c, dir)
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func (p *program) serveAction(c *cli.Context) error {
 	}
 	defer ledger.Close()
 	o.Ledger = ledger
-	if o.Models, err = p.offered(c.Context, offer, ledger, string(where)); err != nil {
+	if o.Models, err = p.offered(c.Context, offer, ledger, string(where), dir); err != nil {
 		return err
 	}
 	s, err := serve.New(o)
@@ -93,7 +97,7 @@ func (p *program) serveAction(c *cli.Context) error {
 }
 
 // serving reads what the command line offers: a file, or flags.
-func serving(c *cli.Context) (*sim.Serving, error) {
+func serving(c *cli.Context, dir string) (*sim.Serving, error) {
 	set, err := overrides(c)
 	if err != nil {
 		return nil, err
@@ -109,9 +113,9 @@ func serving(c *cli.Context) (*sim.Serving, error) {
 		if err != nil {
 			return nil, err
 		}
-		return sim.ParseServing(name, filepath.Dir(name), data, set)
+		return sim.ParseServing(name, dir, data, set)
 	default:
-		return sim.ParseServing("the command line", ".", flagsAsFile(bases, c.String("backend")), set)
+		return sim.ParseServing("the command line", dir, flagsAsFile(bases, c.String("backend")), set)
 	}
 }
 
@@ -153,9 +157,9 @@ func faultsFile(path string) ([]serve.Rule, []serve.Flag, error) {
 	return file.Rules, file.Flags, nil
 }
 
-// offered opens the base models. One that was trained before, of the same, is
+// offered opens the base models; where is the server's folder, dir that of its file. One that was trained before, of the same, is
 // taken from the ledger.
-func (p *program) offered(ctx context.Context, offer *sim.Serving, ledger lineage.Ledger, where string) (all []serve.Model, err error) {
+func (p *program) offered(ctx context.Context, offer *sim.Serving, ledger lineage.Ledger, where, dir string) (all []serve.Model, err error) {
 	entered := map[lineage.Worldly]bool{}
 	for _, name := range slices.Sorted(maps.Keys(offer.Models)) {
 		b, digest, err := offer.Open(name)
@@ -164,7 +168,7 @@ func (p *program) offered(ctx context.Context, offer *sim.Serving, ledger lineag
 		}
 		if w, ok := b.(lineage.Worldly); ok && !entered[w] {
 			entered[w] = true
-			if err := w.Enter(lineage.World{Folder: where, Purse: freely{}, Log: p.log, Ticket: func(name string) lineage.Ticket { return serve.Ticket(ledger, name) }}); err != nil {
+			if err := w.Enter(lineage.World{Folder: where, Dir: dir, Purse: freely{}, Log: p.log, Ticket: func(name string) lineage.Ticket { return serve.Ticket(ledger, name) }}); err != nil {
 				return nil, err
 			}
 		}

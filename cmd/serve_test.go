@@ -14,12 +14,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/heirloom-sim/heirloom/sim"
 )
 
 // serverProcess is heirloom serve in a process of its own.
 type serverProcess struct {
 	*exec.Cmd
 	url    string
+	line   string // that told it
 	out    *bufio.Reader
 	stderr bytes.Buffer
 }
@@ -43,7 +46,7 @@ func serveIn(t *testing.T, args ...string) *serverProcess {
 	for {
 		line, err := s.out.ReadString('\n')
 		if m := exported.FindStringSubmatch(line); m != nil {
-			s.url = m[1]
+			s.url, s.line = m[1], line
 			return s
 		}
 		if err != nil {
@@ -164,5 +167,39 @@ func TestServeRefusesWhatItCannotServe(t *testing.T) {
 		if code == exitDone || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit %d: %s, want %s", args, code, stderr, want)
 		}
+	}
+}
+
+// What docs/serve.md shows is read by the program, and said by it.
+func TestServeDocumentIsSound(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "docs", "serve.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := blocks(string(text), "yaml")
+	if len(examples) != 3 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	t.Chdir(t.TempDir())
+	for name, content := range map[string]string{
+		"mine.jsonl": `{"messages":[{"role":"user","content":"Who?"},{"role":"assistant","content":"Me."}]}` + "\n", "faults.yaml": examples[2],
+	} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	offer, err := sim.ParseServing("docs/serve.md", ".", []byte(examples[0]), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if offer.Close(); len(offer.Models) != 3 {
+		t.Errorf("%v", offer.Models)
+	}
+	if rules, flags, err := faultsFile("faults.yaml"); err != nil || len(rules) != 4 || len(flags) != 1 || rules[1].Headers["Retry-After"] != "2" {
+		t.Errorf("%+v %+v %v", rules, flags, err)
+	}
+	s := serveIn(t, "--backend", "ngram", "--base", "hl-base=web/everyday")
+	if want := strings.Replace(s.line, strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/v1"), "127.0.0.1:8765", 1); !strings.Contains(string(text), want) {
+		t.Errorf("the document does not show %q", want)
 	}
 }

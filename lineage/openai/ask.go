@@ -67,7 +67,7 @@ func (c *Client) ask(ctx context.Context, q question, send func(context.Context)
 		}
 		cure, fault := c.fault(a, q, err)
 		now := c.servers.clock.now()
-		wait, most := pause(a.header, n, now), patience
+		wait, most := pause(a.status, a.header, n, now), patience
 		switch {
 		case cure == none:
 			return fault

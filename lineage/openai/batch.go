@@ -149,7 +149,7 @@ func (m *model) plan(todo map[string]asking) (all []*batch) {
 			b.name(marks.String())
 			all = append(all, b)
 		}
-		b = &batch{Step: uploading, At: m.now().Unix()}
+		b = &batch{batchState: batchState{Step: uploading, At: m.now().Unix()}}
 		marks.Reset()
 	}
 	begin()

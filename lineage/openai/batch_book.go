@@ -14,9 +14,9 @@ import (
 
 const batchKind = "batch"
 
-// batch is one batch of requests, as a ticket keeps it. Its steps are those of a
-// training, and "ended".
-type batch struct {
+// batchState is a batch as a ticket keeps it. Its steps are those of a training,
+// and "ended".
+type batchState struct {
 	Key      string      `json:"key"` // names it to the provider
 	Step     string      `json:"step"`
 	At       int64       `json:"at"`                 // Unix seconds by our clock, of the first intent
@@ -29,8 +29,13 @@ type batch struct {
 	Output   string      `json:"output,omitempty"`
 	Errors   string      `json:"errors,omitempty"`
 	Cost     lineage.USD `json:"cost_nanodollars,omitempty"`
+}
 
+// batch is one batch of requests.
+type batch struct {
+	batchState
 	lines  [][]byte // nil where an earlier process wrote it down
+	tried  bool     // submit has begun
 	driven sync.Mutex
 	settle func(lineage.USD) error
 }
@@ -138,10 +143,16 @@ func (k *book) holding(todo map[string]asking) (found []*batch) {
 }
 
 // save changes a batch and makes the change durable, the batch itself where it is
-// new.
-func (k *book) save(b *batch, change func()) error {
+// new. What is not durable has not changed.
+func (k *book) save(b *batch, change func()) (err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	before := b.batchState
+	defer func() {
+		if err != nil {
+			b.batchState = before
+		}
+	}()
 	change()
 	new := true
 	for _, o := range k.h.Batches {

@@ -58,8 +58,9 @@ func (m *model) sleep(ctx context.Context, d time.Duration) error {
 func (m *model) submit(ctx context.Context, k *book, b *batch) error {
 	b.driven.Lock()
 	defer b.driven.Unlock()
-	doubt := b.lines == nil // the request that the step announces may have been sent
-	if !doubt && b.Step == uploading {
+	doubt := b.lines == nil || b.tried // the request that the step announces may have been sent
+	b.tried = true
+	if b.lines != nil && b.Step == uploading {
 		if err := k.save(b, func() {}); err != nil {
 			return err
 		}
@@ -202,7 +203,7 @@ func (m *model) refusedBatch(ctx context.Context, k *book, b *batch, p *pace, v 
 		return ctx.Err()
 	case v == wait:
 		m.client.tell(fmt.Sprintf("%s: %v; it is sent again when there is room", b.fileName(), err))
-		return m.sleep(ctx, min(time.Hour, max(pause(header, 1, m.now()), p.next())))
+		return m.sleep(ctx, min(time.Hour, max(pause(http.StatusTooManyRequests, header, 1, m.now()), p.next())))
 	case v == refused && errors.As(err, &r) && unsupported(r):
 		if e := m.endBatch(k, b, "refused", 0); e != nil {
 			return e

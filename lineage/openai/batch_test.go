@@ -28,6 +28,9 @@ func (s *strip) Load() (string, error) {
 }
 
 func (s *strip) Save(handle string) error {
+	if last, _ := s.Load(); last == handle {
+		return nil
+	}
 	if len(s.saved) == s.die {
 		s.die = -1
 		return errDied
@@ -147,6 +150,33 @@ func TestRow20OnlyWhatHasNoAnswerIsAskedAgain(t *testing.T) {
 		if money.held != 0 {
 			t.Errorf("%v is held at the end", money.held)
 		}
+		// 20 lines come twice, 19 of nobody's repeat the first, 20 cannot be read
+		// and 20 are broken off.
+		if !strings.Contains(strings.Join(b.logged, "\n"), "79 lines of its results") {
+			t.Errorf("logged %q", b.logged)
+		}
+	})
+}
+
+func TestBatchThatDoesNotTellWhatItUsedCostsItsMost(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{}, noChat(t))
+		d, money := &depot{t: t, line: func(_ *worked, _ int, a asked) string {
+			return strings.Replace(answered("ID", a), `"usage"`, `"used"`, 1)
+		}}, rich()
+		reqs := prompts(10)
+		got, err := collect(t, t.Context(), b.batchModel(d, money, &strip{die: -1}), reqs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range reqs {
+			if got[i].Finish != "stop" || got[i].Tokens != 0 {
+				t.Errorf("request %d: %+v", i, got[i])
+			}
+		}
+		if money.spent != money.high || money.spent == 0 || money.held != 0 {
+			t.Errorf("of %v at most, %v is spent and %v held", money.high, money.spent, money.held)
+		}
 	})
 }
 
@@ -196,45 +226,45 @@ func TestBatchThatIsNotTakenIsAskedDirectly(t *testing.T) {
 	}
 }
 
-// TestRow19NoBatchIsEverMadeTwice ends the process at every step of a batch, and
-// loses the answer to every request of it: another process goes on with what is
-// there.
+// TestRow19NoBatchIsEverMadeTwice fails to write down every step of a batch, and
+// loses the answer to every request of it: another process, or the same one, goes
+// on with what is there.
 func TestRow19NoBatchIsEverMadeTwice(t *testing.T) {
-	for _, lost := range []string{"", "upload", "create"} {
-		for die := range 7 {
-			bubbled(t, fmt.Sprintf("%s %d", lost, die), func(t *testing.T) {
-				b := inBubble(t, Server{}, noChat(t))
-				d, money, ticket := &depot{t: t, takes: time.Hour}, rich(), &strip{die: die}
-				d.after = func(what string, n int) bool { return what == lost && n == 0 }
-				reqs := prompts(40)
-				all := map[int]lineage.Completion{}
-				died := 0
-				for {
-					got, err := collect(t, t.Context(), b.batchModel(d, money, ticket), left(reqs, all))
-					adopt(reqs, all, got)
-					if err == nil {
-						break
-					}
-					if !errors.Is(err, errDied) {
-						t.Fatal(err)
-					}
-					died++
+	for n := range 6 * 7 {
+		lost, die, same := []string{"", "upload", "create"}[n%3], n/3%7, n >= 3*7
+		bubbled(t, fmt.Sprintf("%s %d %v", lost, die, same), func(t *testing.T) {
+			b := inBubble(t, Server{}, noChat(t))
+			d, money, ticket := &depot{t: t, takes: time.Hour}, rich(), &strip{die: die}
+			d.after = func(what string, n int) bool { return what == lost && n == 0 }
+			reqs := prompts(40)
+			all := map[int]lineage.Completion{}
+			died := 0
+			for {
+				got, err := collect(t, t.Context(), b.batchModel(d, money, ticket), left(reqs, all))
+				adopt(reqs, all, got)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, errDied) {
+					t.Fatal(err)
+				}
+				if died++; !same {
 					b.open() // another process, whose purse counts what the first one held
 				}
-				checkAll(t, reqs, all)
-				if d.uploads() != 1 || len(d.batches) != 1 {
-					t.Errorf("%d uploads and %d batches", d.uploads(), len(d.batches))
-				}
-				if died != 1 && die < 6 {
-					t.Errorf("died %d times", died)
-				}
-				// After the last answer there is nothing to ask for, and the last step
-				// stays to be written.
-				if want := map[bool]int{true: 5, false: 6}[die == 5]; len(ticket.saved) != want {
-					t.Errorf("%d steps are written down", len(ticket.saved))
-				}
-			})
-		}
+			}
+			checkAll(t, reqs, all)
+			if d.uploads() != 1 || len(d.batches) != 1 {
+				t.Errorf("%d uploads and %d batches", d.uploads(), len(d.batches))
+			}
+			if died != 1 && die < 6 {
+				t.Errorf("died %d times", died)
+			}
+			// After the last answer there is nothing to ask for, and the last step
+			// stays to be written.
+			if want := map[bool]int{true: 5, false: 6}[die == 5]; len(ticket.saved) != want {
+				t.Errorf("%d steps are written down", len(ticket.saved))
+			}
+		})
 	}
 }
 

@@ -108,7 +108,7 @@ func halt(err error) error {
 func (p Profile) closed() string {
 	var dates []string
 	for _, c := range p.Closing {
-		dates = append(dates, fmt.Sprintf("since %s %s", c.Date, c.What))
+		dates = append(dates, fmt.Sprintf("from %s %s", c.Date, c.What))
 	}
 	if dates == nil {
 		return ""

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/csv"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ func (t *training) progress(ctx context.Context, state string) {
 		return
 	}
 	var newest page[event]
-	if err := t.client.get(ctx, call{path: path, about: t.h.Job}, &newest); err != nil {
+	if err := t.client.try(ctx, call{method: http.MethodGet, path: path, about: t.h.Job}, &newest); err != nil {
 		return
 	}
 	for _, e := range newest.Data {

@@ -103,6 +103,8 @@ func (c *Client) garbled(a *attempt, err error) (cure, error) {
 	switch {
 	case errors.As(err, &large):
 		return none, fmt.Errorf("%s: sent an answer of more than %d MiB", c.server.BaseURL, large.Limit>>20)
+	case strings.HasPrefix(a.header.Get("Content-Type"), "text/html") && c.gate.answered():
+		return again, fmt.Errorf("%s: answered with a web page", c.server.BaseURL)
 	case strings.HasPrefix(a.header.Get("Content-Type"), "text/html"):
 		return none, fmt.Errorf("%s: answered with a web page; is base_url where its API begins (it often ends in /v1)?", c.server.BaseURL)
 	case errors.Is(err, errCut):

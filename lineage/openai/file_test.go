@@ -3,10 +3,12 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/openai/openaitest"
 )
 
 // oddDocuments are documents that no training file can hold, by what is told.
@@ -105,12 +107,37 @@ func TestTrainingFileIsJSONLines(t *testing.T) {
 
 func TestCostIsBoundedBeforehand(t *testing.T) {
 	s := setting(t)
-	most, priced := s.backend().most(1_000_000)
-	if want := 9 * lineage.Dollar; most != want || !priced {
-		t.Errorf("%v, %v, want %v: three passes at 3 dollars", most, priced, want)
+	if most, want := s.backend().most(1_000_000), 9*lineage.Dollar; most != want {
+		t.Errorf("%v, want %v: three passes at 3 dollars", most, want)
 	}
 	s.config.Epochs = auto
-	if most, priced := s.backend().most(1_000_000); most != 0 || priced {
-		t.Errorf("auto: %v, %v", most, priced)
+	if most := s.backend().most(1_000_000); most != 0 {
+		t.Errorf("auto: %v", most)
 	}
+}
+
+// TestCorpusThatChangedIsNotSent: a ticket stands for one corpus.
+func TestCorpusThatChangedIsNotSent(t *testing.T) {
+	s := setting(t)
+	s.Before = nth(uploadCall, 0, drop)
+	job := s.job()
+	job.Ticket = &stopAt{notes: s.ticket, step: uploaded, err: errors.New("no space left on device")}
+	if _, err := s.backend().Train(t.Context(), job); err == nil {
+		t.Fatal("a full disk is no error")
+	}
+	s.AddFile(openaitest.File{ID: "file-other", Name: "hl-other.jsonl"})
+	for _, f := range s.Files() { // the one that was sent is lost
+		if _, err := s.backend().client.delete(t.Context(), "/files", f.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job = s.job()
+	job.Examples = given(lessons(13))
+	uploads := s.Asked("POST /v1/files")
+	if _, err := s.backend().Train(t.Context(), job); err == nil || !strings.Contains(err.Error(), "the corpus is not the one") {
+		t.Errorf("the error is %v", err)
+	}
+	s.counts(uploads, 0)
+	a, err := s.train()
+	s.one(a, err)
 }

@@ -128,12 +128,12 @@ func (t *training) overdue(ctx context.Context) error {
 		return nil
 	}
 	if t.config.OnDeadline == "detach" {
-		return fmt.Errorf("has not ended within the deadline of %s; run again to wait on", bound)
+		return fmt.Errorf("has not ended within the deadline of %s; run again when it has, or with a longer deadline", bound)
 	}
-	if t.told["cancel"] {
+	if t.ending {
 		return nil
 	}
-	t.told["cancel"] = true
+	t.ending = true
 	t.world.Log("fine-tuning job %s has not ended within the deadline of %s and is cancelled", t.h.Job, bound)
 	_, err = t.client.order(ctx, t.h.Job, "cancel")
 	return err

@@ -43,6 +43,7 @@ type gate struct {
 	owed             float64       // tokens that were used beyond what was reserved
 	shut             time.Time     // until when nobody passes
 	told             map[string]bool
+	answers          bool // it has answered
 }
 
 func newGate(c clock) *gate {
@@ -233,10 +234,17 @@ func (g *gate) shutFor(d time.Duration) {
 func (g *gate) settle(used, reserved int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.told = nil
+	g.told, g.answers = nil, true
 	if g.tokens != nil && used > 0 {
 		g.owed += float64(used - reserved)
 	}
+}
+
+// answered tells whether the server has ever answered as it should.
+func (g *gate) answered() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.answers
 }
 
 // news tells whether a line has not been told since the server last answered.

@@ -30,7 +30,6 @@ type handle struct {
 	Digest   string           `json:"digest,omitempty"` // of the training file
 	LeftOut  int              `json:"left_out,omitempty"`
 	Most     lineage.USD      `json:"most,omitempty"` // that the job can cost
-	Priced   bool             `json:"priced,omitempty"`
 	File     string           `json:"file,omitempty"`
 	Odd      bool             `json:"odd,omitempty"` // the server took the job and answered in another protocol
 	Since    int64            `json:"since,omitempty"`

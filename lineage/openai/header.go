@@ -9,8 +9,8 @@ import (
 )
 
 // pause is how long the server wants to be left alone, or else our own wait
-// after attempt n.
-func pause(h http.Header, n int, now time.Time) time.Duration {
+// after attempt n. When a limit has room again says nothing about other faults.
+func pause(status int, h http.Header, n int, now time.Time) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms >= 0 {
 		return seconds(ms / 1000)
 	}
@@ -20,7 +20,7 @@ func pause(h http.Header, n int, now time.Time) time.Duration {
 	if d, ok := span(h.Get("Retry-After"), now); ok {
 		return d
 	}
-	if d := reset(h, now); d > 0 {
+	if d := reset(h, now); d > 0 && status == http.StatusTooManyRequests {
 		return d
 	}
 	return min(mostWait, firstWait<<(n-1))

@@ -57,7 +57,6 @@ type jobRequest struct {
 // remoteJob is a fine-tuning job as a provider tells of it.
 type remoteJob struct {
 	ID              string         `json:"id"`
-	Object          string         `json:"object"`
 	Status          string         `json:"status"`
 	Created         moment         `json:"created_at"`
 	Model           string         `json:"model"`

@@ -14,8 +14,8 @@ import (
 )
 
 // model asks a server for completions, many at once. What was asked is answered:
-// an error or a stop ends the asking, and answers that are on their way are waited
-// for (Servers.Grace) and emitted, since they are paid for.
+// an error or a stop ends the asking, and answers that are on their way are emitted,
+// since they are paid for; after a stop they have Servers.Grace to come.
 type model struct {
 	client   *Client
 	artifact *Artifact

@@ -7,18 +7,15 @@ import (
 	"github.com/heirloom-sim/heirloom/lineage"
 )
 
-// most is the most that training on so many tokens a pass can cost; priced is
-// false where no price or no number of passes is known, and nothing is set aside.
-func (b *Backend) most(tokens int) (most lineage.USD, priced bool) {
-	price, ok := b.profile.Price(b.config.Model, true)
+// most is the most that training on so many tokens a pass can cost, 0 where no
+// price or no number of passes is known: nothing can be set aside then.
+func (b *Backend) most(tokens int) lineage.USD {
+	price, _ := b.profile.Price(b.config.Model, true)
 	epochs, err := strconv.Atoi(b.config.Epochs)
-	if b.profile.Local && b.profile.Given == nil {
-		return 0, true
+	if err != nil {
+		return 0
 	}
-	if !ok || price.Train == 0 || err != nil {
-		return 0, false
-	}
-	return cost(tokens*epochs, price.Train), true
+	return cost(tokens*epochs, price.Train)
 }
 
 // Quote implements lineage.Quoter. Nobody is asked.

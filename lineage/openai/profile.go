@@ -32,8 +32,6 @@ type Profile struct {
 	Learners   []lineage.Learner `json:"learners"`
 	MaxTokens  string            `json:"max_tokens"` // what the bound of an answer is called
 	Seed       bool              `json:"seed"`       // a seed is taken with a request
-	N          bool              `json:"n"`          // several completions a request
-	Logprobs   bool              `json:"logprobs"`
 	Batch      bool              `json:"batch"`
 	Metadata   bool              `json:"metadata"` // jobs carry metadata
 	Moderation bool              `json:"moderation"`

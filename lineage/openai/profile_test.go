@@ -1,7 +1,11 @@
 package openai
 
 import (
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,15 +180,12 @@ func TestCheck(t *testing.T) {
 	s = setting(t)
 	s.config.Profile, s.config.Model, s.config.Prices = "openai", "gpt-4.1-mini-2025-04-14", nil
 	t.Setenv("TUNER_KEY", "")
+	s.leap.jump(300 * 24 * time.Hour) // to late October 2026
 	all = found(s, 3)
 	for what, words := range map[string]string{
 		"key fault": "TUNER_KEY is not set", "model fault": "has no model", "training file fault": "has 3 documents",
 		"fine-tuning warning": "2027-01-06", "model warning": "shut down on 2027-01-14",
 	} {
-		if what == "model warning" {
-			s.leap.jump(300 * 24 * time.Hour) // to late October 2026
-			all = found(s, 3)
-		}
 		if !strings.Contains(all[what], words) {
 			t.Errorf("%s: no %q in %v", what, words, all)
 		}
@@ -250,4 +251,62 @@ func TestJobsAtOnceAreBounded(t *testing.T) {
 		t.Errorf("%d jobs ran at once, want 2", most)
 	}
 	s.counts(6, 6)
+}
+
+// TestClassicAzureIsAskedByDeployment: the name of a tuned model stays whole, colons
+// and all.
+func TestClassicAzureIsAskedByDeployment(t *testing.T) {
+	t.Setenv("OPENAI_ORG_ID", "org-1")
+	t.Setenv("OPENAI_PROJECT_ID", "proj-1")
+	for profile, want := range map[string]string{"azure-classic": "/openai/deployments/ft:m:org::1/chat/completions", "azure": "/v1/chat/completions", "openai": "/v1/chat/completions"} {
+		var seen *http.Request
+		h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen = r
+			openaitest.Fail(w, 401, "", "enough")
+		}))
+		defer h.Close()
+		c := Defaults()
+		c.Profile, c.BaseURL, c.Model = profile, h.URL+"/v1", "m"
+		if profile == "azure-classic" {
+			c.BaseURL = h.URL
+		}
+		b, err := newBackend(c, &Servers{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := b.Open(t.Context(), &Artifact{Model: "ft:m:org::1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Sample(t.Context(), []lineage.Request{{Messages: []lineage.Message{{Role: "user", Content: "q"}}, Temperature: 1}}, nil)
+		paying := seen.Header.Get("OpenAI-Organization") + seen.Header.Get("OpenAI-Project")
+		if seen.URL.Path != want || seen.URL.Query().Has("api-version") != (profile == "azure-classic") || (paying == "org-1proj-1") != (profile == "openai") {
+			t.Errorf("%s: asked %s for %q", profile, seen.URL, paying)
+		}
+	}
+}
+
+// TestProgressIsTold as the newest event has it, and warnings once.
+func TestProgressIsTold(t *testing.T) {
+	s := setting(t)
+	s.States = []string{"queued", "running", "running", "succeeded"}
+	s.Created = func(j *openaitest.Job) {
+		for i := range 3 {
+			j.Events = append(j.Events, map[string]any{"id": fmt.Sprint("e", i), "created_at": i, "level": "warn", "message": "it is slow",
+				"data": map[string]any{"step": i + 1, "total_steps": 20}})
+		}
+	}
+	var told []int
+	job := s.job()
+	job.Progress = func(done, total int) { told = append(told, done, total) }
+	if _, err := s.backend().Train(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	warnings := 0
+	for _, line := range s.said {
+		warnings += strings.Count(line, "it is slow")
+	}
+	if !slices.Equal(told, []int{3, 20, 3, 20}) || warnings != 1 {
+		t.Errorf("told %v, and %q", told, s.said)
+	}
 }

@@ -47,7 +47,7 @@ func (h batchHandle) look(ctx context.Context, b *Backend) (lineage.Errand, erro
 	now := h
 	now.Batches = nil
 	for _, k := range h.Batches {
-		seen := &batch{ID: k.ID, Step: k.Step, State: k.State, File: k.File, Output: k.Output, Errors: k.Errors, Cost: k.Cost}
+		seen := &batch{batchState: k.batchState}
 		now.Batches = append(now.Batches, seen)
 		if k.ID == "" || k.Step == ended {
 			continue

@@ -63,6 +63,26 @@ func TestRow13BrokenAnswersAreNoCompletions(t *testing.T) {
 	}
 }
 
+// TestRow13WebPageOfAServerThatAnsweredPasses has a proxy put its page in the place
+// of an answer: it is not the address that is wrong.
+func TestRow13WebPageOfAServerThatAnsweredPasses(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{}, func(w http.ResponseWriter, n int, a asked) {
+			if n == 5 {
+				w.Header().Set("Content-Type", "text/html")
+				fmt.Fprint(w, "<html>back soon")
+				return
+			}
+			reply(w, a, 1)
+		})
+		s := DefaultSampling()
+		s.Parallel = 1
+		if got, err := collect(t, t.Context(), b.model(s, local(), nil), prompts(10)); err != nil || len(got) != 10 || len(b.requests()) != 11 {
+			t.Errorf("%d completions of %d requests: %v", len(got), len(b.requests()), err)
+		}
+	})
+}
+
 func TestRow14NoPartOfAStreamIsKept(t *testing.T) {
 	chunk := func(format string, args ...any) string { return "data: " + fmt.Sprintf(format, args...) + "\n\n" }
 	piece := chunk(`{"choices":[{"index":0,"delta":{"content":"half a "}}]}`)

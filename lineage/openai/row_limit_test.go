@@ -193,6 +193,23 @@ func TestRow25PromptThatWasCutIsAnError(t *testing.T) {
 	}
 }
 
+func TestRow4ResetOfALimitIsNoPauseOfAnotherFault(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{}, func(w http.ResponseWriter, n int, a asked) {
+			w.Header().Set("X-RateLimit-Reset-Requests", "1ms")
+			if n < 3 {
+				http.Error(w, `{"error":{"message":"oops"}}`, http.StatusInternalServerError)
+				return
+			}
+			reply(w, a, 1)
+		})
+		start := time.Now()
+		if _, err := collect(t, t.Context(), b.model(DefaultSampling(), local(), nil), prompts(1)); err != nil || time.Since(start) != 3500*time.Millisecond {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
 func TestRow11ModelThatWasJustMadeIsWaitedFor(t *testing.T) {
 	for _, test := range []struct {
 		after time.Duration
@@ -225,7 +242,7 @@ func TestStopLosesNothingThatWasAnswered(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			b := inBubble(t, Server{}, func(w http.ResponseWriter, n int, a asked) {
 				unit := time.Second // within Servers.Grace, which a stop gives
-				if how == "error" {
+				if how != "stop" {
 					unit = 10 * time.Second
 				}
 				time.Sleep(time.Duration(n%16+1) * unit)
@@ -241,14 +258,17 @@ func TestStopLosesNothingThatWasAnswered(t *testing.T) {
 			defer cancel()
 			m := b.model(DefaultSampling(), local(), nil)
 			var got []int
+			var failed time.Time
 			err := m.Sample(ctx, prompts(1000), func(i int, c lineage.Completion) error {
 				if how == "emit" && len(got) == 20 {
+					failed = time.Now()
 					return broken
 				}
 				got = append(got, i)
 				return nil
 			})
 			requests := len(b.requests())
+			defer time.Sleep(time.Hour) // until nobody is answered any more
 			switch how {
 			case "stop":
 				if !errors.Is(err, context.Canceled) || len(got) != requests {
@@ -259,8 +279,8 @@ func TestStopLosesNothingThatWasAnswered(t *testing.T) {
 					t.Errorf("%d of %d requests are emitted: %v", len(got), requests, err)
 				}
 			case "emit":
-				if !errors.Is(err, broken) || len(got) != 20 {
-					t.Errorf("%d completions: %v", len(got), err)
+				if !errors.Is(err, broken) || len(got) != 20 || time.Since(failed) > b.servers.Grace {
+					t.Errorf("%d completions, and %v after that: %v", len(got), time.Since(failed), err)
 				}
 			}
 			if requests > 40 {
@@ -308,6 +328,51 @@ func TestRow4And5ServerDecidesWhetherItIsAskedAgain(t *testing.T) {
 			}
 			if len(b.requests()) != test.asked {
 				t.Errorf("asked %d times, want %d", len(b.requests()), test.asked)
+			}
+		})
+	}
+}
+
+func TestErrorEndsTheWaitForATurn(t *testing.T) {
+	bubbled(t, "", func(t *testing.T) {
+		b := inBubble(t, Server{Requests: 60}, func(w http.ResponseWriter, n int, a asked) {
+			time.Sleep(1500 * time.Millisecond)
+			if n == 0 {
+				http.Error(w, `{"error":{"message":"who are you"}}`, http.StatusUnauthorized)
+				return
+			}
+			reply(w, a, 1)
+		})
+		start := time.Now()
+		got, err := collect(t, t.Context(), b.model(DefaultSampling(), local(), nil), prompts(100))
+		if !errors.Is(err, lineage.ErrHalt) || len(b.requests()) != 2 || len(got) != 1 || time.Since(start) != 2500*time.Millisecond {
+			t.Errorf("%d requests and %d completions after %v: %v", len(b.requests()), len(got), time.Since(start), err)
+		}
+	})
+}
+
+// TestGateThatShutsHoldsWhoeverWaits has two requests wait for their turn when the
+// gate shuts: they go on when it opens, and at the pace.
+func TestGateThatShutsHoldsWhoeverWaits(t *testing.T) {
+	for _, shuts := range []time.Duration{500 * time.Millisecond, 0} { // with a turn in sight, and before anybody waits
+		bubbled(t, fmt.Sprint(shuts), func(t *testing.T) {
+			g := newGate(wallClock)
+			g.limit(Server{Requests: 60})
+			start := time.Now()
+			enter := func() (after time.Duration) {
+				if err := g.enter(t.Context(), 1); err != nil {
+					t.Error(err)
+				}
+				return time.Since(start)
+			}
+			enter()
+			time.AfterFunc(shuts, func() { g.shutFor(100 * time.Second) })
+			synctest.Wait()
+			for n := range 3 {
+				want := shuts + time.Duration(100+n)*time.Second
+				if got := enter(); got < want || got > want+time.Second {
+					t.Errorf("request %d passed after %v, want %v", n, got, want)
+				}
 			}
 		})
 	}

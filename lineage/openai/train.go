@@ -31,6 +31,7 @@ type training struct {
 	doubt  bool                    // the request that the step announces may have been sent
 	settle func(lineage.USD) error // of the reservation; nil before it
 	told   map[string]bool
+	ending bool // it was told to cancel
 }
 
 // tune fine-tunes, or goes on with what the ticket tells of.
@@ -85,6 +86,9 @@ func (t *training) next(ctx context.Context) error {
 	case succeeded:
 		return t.pay()
 	case blocked:
+		if err := t.pay(); err != nil {
+			return err
+		}
 		return t.h.Blocked
 	}
 	return fmt.Errorf("the step %q is of another version of this program", t.h.Step)
@@ -125,7 +129,7 @@ func (t *training) begin(ctx context.Context) error {
 	t.h.Provider, t.h.Where = t.profile.Name, t.client.Address()
 	t.h.At = t.now().Unix()
 	t.h.Bytes, t.h.Digest, t.h.LeftOut = f.Bytes, f.Digest, f.LeftOut
-	t.h.Most, t.h.Priced = t.most(f.Tokens)
+	t.h.Most = t.most(f.Tokens)
 	t.h.Key = t.key()
 	if f.LeftOut > 0 {
 		t.world.Log("%s: %d of %d documents cannot be in a training file and are left out", t.h.fileName(), f.LeftOut, f.LeftOut+f.Rows)
@@ -169,13 +173,9 @@ func (t *training) upload(ctx context.Context) error {
 				t.h.File = f.ID
 				return t.save(uploaded)
 			}
-		}
-		f, err := t.measure(ctx, t.job)
-		if err == nil && f.Digest != t.h.Digest {
-			err = fmt.Errorf("the corpus is not the one that %s was begun with, so it is not uploaded", t.h.fileName())
-		}
-		if err != nil {
-			return err
+			if err := t.unchanged(ctx); err != nil {
+				return err
+			}
 		}
 		t.doubt = true
 		sent, v, header, err := t.client.upload(ctx, purposeTune, t.h.fileName(), t.h.Bytes, func(w io.Writer) error {
@@ -193,6 +193,16 @@ func (t *training) upload(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// unchanged tells whether the corpus is still the one that the training was begun
+// with.
+func (t *training) unchanged(ctx context.Context) error {
+	f, err := t.measure(ctx, t.job)
+	if err == nil && f.Digest != t.h.Digest {
+		err = fmt.Errorf("the corpus is not the one that %s was begun with, so it is not uploaded", t.h.fileName())
+	}
+	return err
 }
 
 // announce waits for the file to be read, sets the money aside and says that the
@@ -287,7 +297,7 @@ func (t *training) again(ctx context.Context, p *pace, v verdict, header http.He
 		return ctx.Err()
 	case v == wait: // whoever has jobs there is waited for as long as it takes
 		t.once("%s: %v; it is sent again when there is room", t.h.fileName(), err)
-		return t.sleep(ctx, min(time.Hour, max(pause(header, 1, t.now()), p.next())))
+		return t.sleep(ctx, min(time.Hour, max(pause(http.StatusTooManyRequests, header, 1, t.now()), p.next())))
 	}
 	if p.sends++; p.sends == mostSends {
 		return fmt.Errorf("%w; it was sent %d times, and nothing came of it", err, mostSends)

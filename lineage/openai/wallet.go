@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"sync"
 
@@ -103,13 +104,16 @@ func (m *model) spend(most lineage.USD, got *answer) spending {
 			return nil, err
 		}
 		return func(a *attempt, err error) error {
-			switch {
-			case !a.sent || a.status >= http.StatusBadRequest:
+			if a.status >= http.StatusBadRequest || a.status == 0 && unsent(a, err) {
 				return settle(0)
-			case got.usage == (api.Usage{}):
-				return settle(most)
 			}
 			return settle(m.price.actual(got.usage, most))
 		}, nil
 	}
+}
+
+// unsent tells an attempt that never reached its server.
+func unsent(a *attempt, err error) bool {
+	var dial *net.OpError
+	return !a.sent || hopeless(err) || errors.As(err, &dial) && dial.Op == "dial"
 }

@@ -175,14 +175,14 @@ func (s *Server) Close() error {
 
 // commit writes an entry to the journal and then has it take effect. The entry
 // is made when its number is known, with the server locked.
-func (s *Server) commit(make func(n int) entry) error {
+func (s *Server) commit(at func(n int) entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.commitLocked(make)
+	return s.commitLocked(at)
 }
 
-func (s *Server) commitLocked(make func(n int) entry) error {
-	e := make(s.journal.next)
+func (s *Server) commitLocked(at func(n int) entry) error {
+	e := at(s.journal.next)
 	e.At = s.clock.now().UnixNano()
 	if err := s.journal.append(e); err != nil {
 		return err
@@ -193,43 +193,3 @@ func (s *Server) commitLocked(make func(n int) entry) error {
 
 // now is the server's time in seconds, as the protocol has it.
 func (s *Server) now() int64 { return s.clock.now().Unix() }
-
-// clock is the server's time, which may pass faster than the time of day.
-type clock struct {
-	speed float64
-	start time.Time // by the time of day
-	from  time.Time // by this clock
-}
-
-// newClock never goes behind what a journal has.
-func newClock(speed float64, last int64) clock {
-	now := time.Now()
-	from := now
-	if t := time.Unix(0, last); t.After(from) {
-		from = t
-	}
-	return clock{speed, now, from}
-}
-
-func (c *clock) now() time.Time {
-	speed := c.speed
-	if speed == 0 {
-		speed = 1
-	}
-	return c.from.Add(time.Duration(float64(time.Since(c.start)) * speed))
-}
-
-// sleep waits for a time by this clock; at speed 0 for none.
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	if c.speed == 0 || d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(time.Duration(float64(d) / c.speed))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
