@@ -68,6 +68,22 @@ echo "$adapters different adapters"
 [ "$adapters" -ge 4 ] || failed "there are $adapters different adapters, and 4 models"
 grep -h 'loaded hl-' tiny.heirloom/servers/*.log || failed "the server loaded no adapter"
 
+say "a run that is killed while it trains is taken up again"
+set -- "$@" --set line.publish.size=20
+"$heirloom" run tiny.yaml "$@" --set name=killed --set generations=1 >run-killed.log 2>&1 &
+run=$!
+tries=0
+until ls killed.heirloom/trainings/*.attempt-1/metrics.jsonl >/dev/null 2>&1; do
+	tries=$((tries + 1))
+	[ "$tries" -lt 1200 ] || failed "no training began within two minutes"
+	sleep 0.1
+done
+kill -9 "$run"
+wait "$run" || true
+"$heirloom" run tiny.yaml "$@" --set name=killed --set generations=1 >run-after.log 2>&1 || failed "the run after it"
+grep -h 'still runs' run-after.log || echo "it had finished in between"
+if ls killed.heirloom/trainings/*.attempt-* >/dev/null 2>&1; then failed "a training was begun twice"; fi
+
 say "a server that ignores adapters is found out"
 sed 's|serve.py", |serve.py", --ignore-adapters, |' tiny.yaml >ignoring.yaml
 if "$heirloom" run ignoring.yaml "$@" --set name=ignoring >ignoring.log 2>&1; then

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -95,25 +96,28 @@ func (b *Backend) checkApplied(ctx context.Context, a *Artifact, s served) error
 		maps.Copy(all, extras)
 		return all
 	}
+	alike := 0
 	for _, messages := range probes {
-		var base, again, model said
-		for _, ask := range []struct {
-			into   *said
-			model  string
-			extras map[string]any
-		}{{&base, s.base, s.extrasOfTheBase}, {&model, s.model, s.extras}, {&again, s.base, s.extrasOfTheBase}} {
-			var err error
-			if *ask.into, err = w.greedy(ctx, ask.model, with(ask.extras), messages); err != nil {
+		var base, model [2]said // each twice, in turn
+		for i := range base {
+			var first, second error
+			base[i], first = w.greedy(ctx, s.base, with(s.extrasOfTheBase), messages)
+			model[i], second = w.greedy(ctx, s.model, with(s.extras), messages)
+			if err := errors.Join(first, second); err != nil {
 				return fmt.Errorf("command: %s cannot be held against its base %s: %w", s.model, s.base, err)
 			}
 		}
-		noise := base.distance(again)
+		noise := max(base[0].distance(base[1]), model[0].distance(model[1]))
 		if math.IsInf(noise, 1) {
 			continue // it does not repeat itself at all: this prompt tells nothing
 		}
-		if model.distance(base) > max(smallest, 4*noise) {
+		if model[0].distance(base[0]) > max(smallest, 4*noise) {
 			return nil
 		}
+		alike++
 	}
-	return fmt.Errorf("command: adapter not applied: %s answers %d prompts as its base %s does, to the last digit; the server ignores it, or the training changed nothing (see the loss in %s)", s.model, len(probes), s.base, a.Path)
+	if alike == 0 {
+		return fmt.Errorf("command: whether %s is applied cannot be told: at temperature 0 the server answers no prompt of %d twice alike; start it without speculative decoding or sampling of its own", s.model, len(probes))
+	}
+	return fmt.Errorf("command: adapter not applied: %s answers %d prompts as its base %s does; the server ignores it, or the training changed nothing (see the loss in %s)", s.model, alike, s.base, a.Path)
 }

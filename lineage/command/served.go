@@ -99,8 +99,10 @@ func (b *Backend) baseAmong(all []listed) (string, error) {
 	return "", fmt.Errorf("%w: the server has %s and not the base %s; start it with that, or set serve.model to the name that it knows it by", lineage.ErrHalt, or(strings.Join(others, ", "), "no base model"), or(b.config.Serve.Model, b.config.Base))
 }
 
-func or(a, b string) string {
-	if a != "" {
+// or gives b where a is nothing.
+func or[T comparable](a, b T) T {
+	var nothing T
+	if a != nothing {
 		return a
 	}
 	return b

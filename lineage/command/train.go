@@ -21,8 +21,7 @@ const trainings = "trainings"
 // (EX_TEMPFAIL of sysexits.h).
 const tryAgain = 75
 
-// Train runs the command, or takes up one that runs or ran already. An error
-// that starts with the node's folder is of this node alone.
+// Train runs the command, or takes up one that runs or ran already.
 func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact, error) {
 	if err := b.entered(); err != nil {
 		return nil, err
@@ -87,7 +86,11 @@ func (w *work) train(ctx context.Context) (a *Artifact, cost *float64, err error
 		if err != nil {
 			return nil, cost, fmt.Errorf("command: %w", err)
 		}
-		a, cost, err = w.follow(ctx, *at)
+		a, spent, err := w.follow(ctx, *at)
+		if spent != nil && cost != nil {
+			*spent += *cost
+		}
+		cost = or(spent, cost)
 		var again *temporary
 		if !errors.As(err, &again) {
 			return a, cost, err

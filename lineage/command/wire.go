@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -92,6 +93,9 @@ func (w wire) ask(ctx context.Context, method, path string, body any) (a answer,
 	req, err := http.NewRequestWithContext(ctx, method, w.url+path, in)
 	if err != nil {
 		return a, err
+	}
+	if host := req.URL.Hostname(); w.key != "" && req.URL.Scheme == "http" && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		return a, fmt.Errorf("%s would be sent the key unencrypted; write https in serve.url, or leave serve.key_env out", w.url)
 	}
 	req.Header.Set("User-Agent", "heirloom")
 	if body != nil {
