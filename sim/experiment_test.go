@@ -47,7 +47,7 @@ func TestEveryFaultIsToldAtOnceWithItsPlace(t *testing.T) {
 	got := (&Invalid{faultsOf(t, text)}).Error()
 	for _, want := range []string{
 		`x.yaml:3:1: generatoins: unknown key "generatoins"; did you mean "generations"?`,
-		`x.yaml:7:12: lines.a.backend: unknown backend "urm"; did you mean "urn"? Known: ngram, pupil, urn`,
+		`x.yaml:7:12: lines.a.backend: unknown backend "urm"; did you mean "urn"? Known: ngram, pupil, transformer, urn`,
 		`x.yaml:8:18: lines.a.corpus.size: needs a whole number, not "ten"`,
 		`x.yaml:12:23: lines.b.corpus.human: unknown source "web/everydya"; did you mean "web/everyday"?`,
 		`x.yaml:14:31: interventions[0].behaviour: unknown behaviour "truama"`,
