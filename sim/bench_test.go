@@ -83,3 +83,28 @@ func BenchmarkMillion(b *testing.B) {
 		b.ReportMetric(float64(<-peak)/1e6, "MB-peak")
 	}
 }
+
+// BenchmarkLineagesOnCores trains eight small transformers on two cores: side by
+// side with one core each, which is what the runner does while there are enough of
+// them, and one after the other with both.
+func BenchmarkLineagesOnCores(b *testing.B) {
+	text := slot + `
+generations: 1
+replicates: 8
+lines:
+  main:
+    backend: {kind: transformer, preset: nano, vocabulary: 512, context: 64, scratch: {epochs: 1}}
+    corpus: {size: 200, preset: replace, human: web/everyday}
+    publish: {prompts: web/prompts, size: 1, max_tokens: 1}
+`
+	for name, workers := range map[string]int{"side by side": 2, "one after the other": 1} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				s := compiled(b, slotDir(b, 5, 1), text)
+				if err := (&Runner{Study: s, Ledger: new(lineage.Memory), Workers: workers, Cores: 2}).Run(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/heirloom-sim/heirloom/lineage"
 	_ "github.com/heirloom-sim/heirloom/lineage/ngram"
+	_ "github.com/heirloom-sim/heirloom/lineage/transformer"
 )
 
 // web is a small study with every kind of step in it: two lines that read each
