@@ -27,7 +27,7 @@ const (
 
 // Config of a backend. Of numbers that a preset has, 0 stands for the preset's.
 type Config struct {
-	Preset         string   `yaml:"preset" doc:"nano, micro or mini: 0.18, 0.96 or 5.4 million parameters"`
+	Preset         string   `yaml:"preset" doc:"nano, micro or mini: 0.24, 1.1 or 5.9 million parameters"`
 	Layers         int      `yaml:"layers" doc:"blocks of attention and MLP; 0 for the preset's"`
 	Width          int      `yaml:"width" doc:"of the residual stream; 0 for the preset's"`
 	Heads          int      `yaml:"heads" doc:"of attention, a divisor of width; 0 for the preset's"`
@@ -71,16 +71,16 @@ type Adapter struct {
 }
 
 var presets = map[string]net.Shape{
-	"nano":  {Layers: 2, Width: 64, Heads: 4, Hidden: 256, Context: 192, Vocab: 1024},
-	"micro": {Layers: 4, Width: 128, Heads: 4, Hidden: 512, Context: 256, Vocab: 1024},
-	"mini":  {Layers: 6, Width: 256, Heads: 8, Hidden: 1024, Context: 512, Vocab: 2048},
+	"nano":  {Layers: 2, Width: 64, Heads: 4, Hidden: 256, Context: 192, Vocab: 2048},
+	"micro": {Layers: 4, Width: 128, Heads: 4, Hidden: 512, Context: 256, Vocab: 2048},
+	"mini":  {Layers: 6, Width: 256, Heads: 8, Hidden: 1024, Context: 512, Vocab: 4096},
 }
 
 // Defaults is the configuration of an experiment that says nothing.
 func Defaults() Config {
 	return Config{
 		Preset: "nano", Tokenizer: Corpus, Initialisation: Different,
-		Epochs: 3, LearningRate: 1e-3, Scratch: Schedule{Epochs: 20, LearningRate: 2e-3},
+		Epochs: 3, LearningRate: 1e-3, Scratch: Schedule{Epochs: 12, LearningRate: 2e-3},
 		Batch: 8, Warmup: .05, Decay: .1, Clip: 1, Beta: .1, LabelHeat: 1, TopP: 1,
 	}
 }

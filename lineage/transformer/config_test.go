@@ -40,7 +40,7 @@ func TestEveryFaultOfTheSettingsIsTold(t *testing.T) {
 }
 
 func TestPresets(t *testing.T) {
-	for name, want := range map[string]int{"nano": 178_000, "micro": 960_000, "mini": 5_400_000} {
+	for name, want := range map[string]int{"nano": 244_000, "micro": 1_090_000, "mini": 5_920_000} {
 		c := Defaults()
 		c.Preset = name
 		if _, err := New(c); err != nil {
