@@ -159,6 +159,11 @@ func (d *Decoder) run(r *reader, p *portion, tokens [][]int32, logits []float32)
 	}
 	for l := range s.Layers {
 		d.weights.block(l, &a, r.last, p.rows, func() {
+			// All is written before anything is read, so that reading need not
+			// wait for writing.
+			for _, q := range p.parts {
+				d.slots[q.slot].append(s, r, l, q)
+			}
 			for _, q := range p.parts {
 				d.slots[q.slot].attend(s, r, l, q)
 			}
@@ -201,7 +206,20 @@ func (d *Decoder) open(s Shape) {
 	}
 }
 
-// attend appends keys and values of a part to the cache and fills its heads.
+// append writes keys and values of a part to the cache.
+func (c *slot) append(s Shape, r *reader, l int, q part) {
+	d, width := s.Width, s.Width/s.Heads
+	for h := range s.Heads {
+		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
+		for i := range q.tokens {
+			k := r.acts.qkv[(q.first+i)*3*d+d+h*width:]
+			keys.SetColumn(c.length+i, k[:width])
+			values.SetRow(c.length+i, k[d:][:width])
+		}
+	}
+}
+
+// attend fills the heads of a part, whose keys and values are in the cache.
 func (c *slot) attend(s Shape, r *reader, l int, q part) {
 	d, width := s.Width, s.Width/s.Heads
 	rows := r.acts.qkv[q.first*3*d:]
@@ -212,11 +230,6 @@ func (c *slot) attend(s Shape, r *reader, l int, q part) {
 		if next := l*s.Heads + h + 1; next < len(c.keys) {
 			c.keys[next].Prefetch(width, c.length+1)
 			c.values[next].Prefetch(c.length+1, width)
-		}
-		for i := range q.tokens {
-			k := rows[i*3*d+d+h*width:]
-			keys.SetColumn(c.length+i, k[:width])
-			values.SetRow(c.length+i, k[d:][:width])
 		}
 		for i := 0; i < len(q.tokens); i += queryRows {
 			query := kernel.Matrix{Data: rows[i*3*d+h*width:], Row: 3 * d, Col: 1}

@@ -48,9 +48,9 @@ func each(threads, n int, f func(piece, from, to int)) {
 // last bits depend on.
 const lanes = 8
 
-// most rows of a chunk: enough to make up for reading the weights, few enough for
-// the cache.
-const chunkRows = 256
+// A chunk has as many rows as make up for reading the weights, and as few as fit
+// into the cache.
+const leastRows, mostRows = 32, 256
 
 // span is a sequence of a chunk: rows first to first+rows of the chunk's matrices
 // are the positions of batch[sequence].
@@ -71,7 +71,7 @@ func chunks(batch []Sequence, all bool) []chunk {
 			total += len(batch[i].Tokens) - 1
 		}
 	}
-	target := min((total+lanes-1)/lanes, chunkRows)
+	target := min(max((total+lanes-1)/lanes, leastRows), mostRows)
 	var cut []chunk
 	var c chunk
 	for i := range batch {
