@@ -31,13 +31,13 @@ const never = -1e30
 
 // answer is one completion being written.
 type answer struct {
-	index  int
-	prompt []int32
-	bound  int // tokens
-	text   []byte
-	tokens int
-	chance *rand.PCG
-	heat   float64
+	index       int
+	prompt      []int32
+	bound       int // tokens
+	text        []byte
+	tokens      int
+	chance      *rand.PCG
+	temperature float64
 }
 
 // Sample answers the requests, as many at once as there are slots; a slot that
@@ -101,7 +101,7 @@ func (w *writer) refill() {
 func (w *writer) begin(i int) *answer {
 	r := w.reqs[i]
 	context := w.shape().Context
-	a := &answer{index: i, prompt: w.encoder.prompt(r.Messages), chance: rand.NewPCG(r.Seed, 0x7472616e73), heat: r.Temperature}
+	a := &answer{index: i, prompt: w.encoder.prompt(r.Messages), chance: rand.NewPCG(r.Seed, 0x7472616e73), temperature: r.Temperature}
 	a.bound = cmp.Or(r.MaxTokens, w.config.MaxTokens, context)
 	room := context - min(a.bound, context/2)
 	a.prompt = a.prompt[max(0, len(a.prompt)-room):]
@@ -122,7 +122,7 @@ func (w *writer) step(emit func(i int, c lineage.Completion) error) error {
 		for _, token := range w.unread {
 			logits[k][token] = never
 		}
-		token := net.Draw(logits[k], a.heat, w.config.TopK, w.config.TopP, float64(a.chance.Uint64()>>11)*0x1p-53)
+		token := net.Draw(logits[k], a.temperature, w.config.TopK, w.config.TopP, float64(a.chance.Uint64()>>11)*0x1p-53)
 		stop := token < firstByte
 		if !stop {
 			a.text = w.tokenizer.decode(a.text, token)
