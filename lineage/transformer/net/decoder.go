@@ -26,7 +26,6 @@ type slot struct {
 // reader is the memory of one thread.
 type reader struct {
 	acts      activations
-	rows      int
 	attention attention
 	last      []float32
 }
