@@ -38,11 +38,6 @@ func workers(threads, n int) int {
 // piece is how many elements are worked at by one thread at a time.
 const piece = 1 << 13
 
-// each calls f for pieces of 0 to n.
-func each(threads, n int, f func(piece, from, to int)) {
-	parallel(threads, (n+piece-1)/piece, func(_, i int) { f(i, i*piece, min((i+1)*piece, n)) })
-}
-
 // lanes is how many partial gradients there are: the most threads that a batch can
 // use. It is fixed, since the order in which gradients are added is what their
 // last bits depend on.
