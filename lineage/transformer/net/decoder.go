@@ -167,8 +167,9 @@ func (d *Decoder) run(r *reader, p *portion) {
 			for _, q := range p.parts {
 				d.slots[q.slot].append(s, r, l, q)
 			}
-			for _, q := range p.parts {
-				d.slots[q.slot].attend(s, r, l, q)
+			for i, q := range p.parts {
+				next := p.parts[min(i+1, len(p.parts)-1)].slot
+				d.slots[q.slot].attend(s, r, l, q, &d.slots[next])
 			}
 		}, nil)
 		a.x, r.last = r.last, a.x
@@ -227,21 +228,28 @@ func (c *slot) append(s Shape, r *reader, l int, q part) {
 	}
 }
 
-// attend fills the heads of a part, whose keys and values are in the cache.
-func (c *slot) attend(s Shape, r *reader, l int, q part) {
+// attend fills the heads of a part, whose keys and values are in the cache. While
+// it computes one head it asks for the memory of the one after, the first of next
+// in the end.
+func (c *slot) attend(s Shape, r *reader, l int, q part, next *slot) {
 	d, width := s.Width, s.Width/s.Heads
 	rows := r.acts.qkv[q.first*3*d:]
 	out := r.acts.heads[q.first*d:]
 	for h := range s.Heads {
 		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
-		// The next head is asked for while this one is computed.
-		if next := l*s.Heads + h + 1; next < len(c.keys) {
-			c.keys[next].Prefetch(width, c.length+1)
-			c.values[next].Prefetch(c.length+1, width)
+		if h+1 < s.Heads {
+			c.prefetch(l*s.Heads+h+1, width)
+		} else {
+			next.prefetch(l*s.Heads, width)
 		}
 		for i := 0; i < len(q.tokens); i += queryRows {
 			query := kernel.Matrix{Data: rows[i*3*d+h*width:], Row: 3 * d, Col: 1}
 			r.attention.attend(out[i*d+h*width:], d, query, c.length+i, min(queryRows, len(q.tokens)-i), *keys, *values)
 		}
 	}
+}
+
+func (c *slot) prefetch(head, width int) {
+	c.keys[head].Prefetch(width, c.length+1)
+	c.values[head].Prefetch(c.length+1, width)
 }

@@ -72,9 +72,6 @@ func (w *worker) loss(c *chunk, temperature float32, g *gradient) {
 	h, d, vocab := &w.head, w.shape.Width, w.shape.Vocab
 	if g != nil {
 		clear(w.dx[:c.rows*d])
-		if len(h.at) == 0 && g.first {
-			clear(g.view.head)
-		}
 	}
 	for i := 0; i < len(h.at); i += headRows {
 		rows := h.at[i:min(i+headRows, len(h.at))]

@@ -29,8 +29,12 @@ type Options struct {
 	Decay   float64 // 0: 0.1
 	Clip    float64 // largest norm of the gradient; 0: 1; negative: any
 
-	Dropout     float64 // share of elements dropped, of embeddings and of what blocks add
-	Temperature float64 // that logits are divided by for soft labels, given and taken; 0: 1
+	Dropout float64 // share of elements dropped, of embeddings and of what blocks add
+
+	// Temperature is what logits are divided by for soft labels, given and taken;
+	// 0: 1. Gradients shrink by its square, which a weight can make up for (Hinton
+	// et al. 2015).
+	Temperature float64
 }
 
 func (o Options) check() (Options, error) {
