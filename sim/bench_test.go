@@ -84,17 +84,17 @@ func BenchmarkMillion(b *testing.B) {
 	}
 }
 
-// BenchmarkLineagesOnCores trains eight small transformers on two cores: side by
+// BenchmarkLineagesOnCores trains four small transformers on two cores: side by
 // side with one core each, which is what the runner does while there are enough of
 // them, and one after the other with both.
 func BenchmarkLineagesOnCores(b *testing.B) {
 	text := slot + `
 generations: 1
-replicates: 8
+replicates: 4
 lines:
   main:
-    backend: {kind: transformer, preset: nano, vocabulary: 512, context: 64, scratch: {epochs: 1}}
-    corpus: {size: 200, preset: replace, human: web/everyday}
+    backend: {kind: transformer, preset: nano, tokenizer: bytes, context: 64, scratch: {steps: 20}}
+    corpus: {size: 60, preset: replace, human: web/everyday}
     publish: {prompts: web/prompts, size: 1, max_tokens: 1}
 `
 	for name, workers := range map[string]int{"side by side": 2, "one after the other": 1} {
