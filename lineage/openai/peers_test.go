@@ -144,7 +144,8 @@ func TestServerOfOthers(t *testing.T) {
 	t.Run("faults", func(t *testing.T) {
 		url := serving(t, dir, "0.08")
 		for _, stream := range []bool{false, true} {
-			b, _ := open(t, url, func(c *Config) { c.Stream = stream })
+			// One at a time: the clock adds up the pauses of all who wait.
+			b, _ := open(t, url, func(c *Config) { c.Stream, c.Parallel = stream, 1 })
 			ask(t, b, &Artifact{Model: "m"}, 300, said)
 		}
 	})
