@@ -1,7 +1,6 @@
 package net
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/heirloom-sim/heirloom/lineage/transformer/net/kernel"
@@ -96,6 +95,12 @@ func largest(order []int32, values []float32, k int) []int32 {
 
 func descend(order []int32, values []float32) {
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b))
+		switch x, y := values[a], values[b]; {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return int(a - b)
 	})
 }
