@@ -118,3 +118,21 @@ func sampleAll(b *testing.B, d *Decoder, w workload) {
 		}
 	}
 }
+
+func BenchmarkDraw(b *testing.B) {
+	logits := make([]float32, 1024)
+	chance := rand.New(rand.NewPCG(1, 1))
+	for i := range logits {
+		logits[i] = float32(chance.NormFloat64() * 2)
+	}
+	for name, c := range map[string]struct {
+		topK int
+		topP float64
+	}{"all": {0, 1}, "top-k 40": {40, 1}, "top-p 0.9": {0, .9}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				Draw(logits, 1, c.topK, c.topP, chance.Float64())
+			}
+		})
+	}
+}

@@ -164,12 +164,11 @@ func (d *Decoder) run(r *reader, p *portion) {
 		d.weights.block(l, a, r.last, p.rows, func() {
 			// All is written before anything is read, so that reading need not
 			// wait for writing.
-			for _, q := range p.parts {
-				d.slots[q.slot].append(s, r, l, q)
+			for i, q := range p.parts {
+				d.slots[q.slot].append(s, r, l, q, d.after(p, i))
 			}
 			for i, q := range p.parts {
-				next := p.parts[min(i+1, len(p.parts)-1)].slot
-				d.slots[q.slot].attend(s, r, l, q, &d.slots[next])
+				d.slots[q.slot].attend(s, r, l, q, d.after(p, i))
 			}
 		}, nil)
 		a.x, r.last = r.last, a.x
@@ -177,6 +176,11 @@ func (d *Decoder) run(r *reader, p *portion) {
 	for _, q := range p.parts {
 		d.slots[q.slot].length += len(q.tokens)
 	}
+}
+
+// after is the slot of the part after part i, or its own at the end.
+func (d *Decoder) after(p *portion, i int) *slot {
+	return &d.slots[p.parts[min(i+1, len(p.parts)-1)].slot]
 }
 
 // finish computes the logits of the slots whose last token was run.
@@ -215,11 +219,13 @@ func (d *Decoder) open(s Shape) {
 	}
 }
 
-// append writes keys and values of a part to the cache.
-func (c *slot) append(s Shape, r *reader, l int, q part) {
+// append writes keys and values of a part to the cache, and asks for where those of
+// next will be written.
+func (c *slot) append(s Shape, r *reader, l int, q part, next *slot) {
 	d, width := s.Width, s.Width/s.Heads
 	for h := range s.Heads {
 		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
+		next.keys[l*s.Heads+h].PrefetchColumn(next.length)
 		for i := range q.tokens {
 			k := r.acts.qkv[(q.first+i)*3*d+d+h*width:]
 			keys.SetColumn(c.length+i, k[:width])

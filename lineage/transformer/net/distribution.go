@@ -57,29 +57,50 @@ func (w *worker) label(to *Soft, s span, scale float32) {
 				copy(to.Prob[at:], q)
 				continue
 			}
-			order = ranked(order, q)
+			order = largest(order, q, to.K)
 			copy(to.Tokens[at:][:to.K], order)
-			for e, token := range order[:to.K] {
+			for e, token := range order {
 				to.Prob[at+e] = q[token]
 			}
 		}
 	}
 }
 
-// ranked orders tokens by descending value, into order where that has room.
-func ranked(order []int32, values []float32) []int32 {
+// largest are the k tokens with the largest values in descending order, the lower
+// token first among equals, in the memory of order.
+func largest(order []int32, values []float32, k int) []int32 {
 	order = order[:0]
-	for i := range values {
-		order = append(order, int32(i))
+	if k > 64 { // too many to insert one by one
+		for i := range values {
+			order = append(order, int32(i))
+		}
+		descend(order, values)
+		return order[:min(k, len(order))]
 	}
+	for i, v := range values {
+		if len(order) == k {
+			if !(v > values[order[k-1]]) {
+				continue
+			}
+			order = order[:k-1]
+		}
+		at := len(order)
+		for at > 0 && values[order[at-1]] < v {
+			at--
+		}
+		order = slices.Insert(order, at, int32(i))
+	}
+	return order
+}
+
+func descend(order []int32, values []float32) {
 	slices.SortFunc(order, func(a, b int32) int {
-		switch {
-		case values[a] > values[b]:
+		switch x, y := values[a], values[b]; {
+		case x > y:
 			return -1
-		case values[a] < values[b]:
+		case x < y:
 			return 1
 		}
 		return int(a - b)
 	})
-	return order
 }

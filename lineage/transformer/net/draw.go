@@ -8,8 +8,8 @@ import (
 
 // drawing is the memory of one call of Draw.
 type drawing struct {
-	p     []float32
-	order []int32
+	p, left []float32
+	order   []int32
 }
 
 var drawings = sync.Pool{New: func() any { return new(drawing) }}
@@ -17,7 +17,8 @@ var drawings = sync.Pool{New: func() any { return new(drawing) }}
 // Draw chooses a token: among the topK most probable ones (0: all), of those the
 // most probable ones that have topP of the probability together (0 or 1: all;
 // nucleus sampling, Holtzman et al. 2020), by u in [0, 1). The logits are divided
-// by the temperature; at 0 the first of the most probable tokens is taken.
+// by the temperature; at 0 the first of the most probable tokens is taken. Of logits
+// that are no numbers it takes token 0.
 func Draw(logits []float32, temperature float64, topK int, topP float64, u float64) int32 {
 	if temperature <= 0 {
 		best := 0
@@ -35,15 +36,23 @@ func Draw(logits []float32, temperature float64, topK int, topP float64, u float
 	if topK <= 0 && (topP <= 0 || topP >= 1) {
 		return int32(pick(d.p, u))
 	}
-	d.order = ranked(d.order, d.p)
 	if topK > 0 {
-		d.order = d.order[:min(topK, len(d.order))]
+		d.order = largest(d.order, d.p, topK)
+	} else {
+		d.nucleus(topP)
+	}
+	if len(d.order) == 0 {
+		return 0
 	}
 	// The probabilities of what is left, the most probable first.
-	left := make([]float32, 0, len(d.order))
+	left := d.left[:0]
 	total, sum := 0.0, 0.0
-	for _, token := range d.order {
-		total += float64(d.p[token])
+	if topK > 0 {
+		for _, token := range d.order {
+			total += float64(d.p[token])
+		}
+	} else {
+		total = 1
 	}
 	for _, token := range d.order {
 		left = append(left, d.p[token])
@@ -51,7 +60,21 @@ func Draw(logits []float32, temperature float64, topK int, topP float64, u float
 			break
 		}
 	}
+	d.left = left
 	return d.order[pick(left, u*sum)]
+}
+
+// nucleus orders the tokens that can be among those of topP of the probability: all
+// that are less probable than (1 − topP)/n come to less than what may be left out.
+func (d *drawing) nucleus(topP float64) {
+	least := float32(.99 * (1 - topP) / float64(len(d.p)))
+	d.order = d.order[:0]
+	for i, p := range d.p {
+		if p >= least {
+			d.order = append(d.order, int32(i))
+		}
+	}
+	descend(d.order, d.p)
 }
 
 // pick is where the sum of p passes u; by rounding it may not, then it is the last

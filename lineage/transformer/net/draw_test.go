@@ -1,8 +1,12 @@
 package net
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"testing"
+
+	"github.com/heirloom-sim/heirloom/lineage/transformer/net/kernel"
 )
 
 // TestDrawIsAsProbableAsTheLogitsSay draws at evenly spaced u, so that counts are
@@ -46,9 +50,64 @@ func TestDrawIsAsProbableAsTheLogitsSay(t *testing.T) {
 	if got := Draw([]float32{1, 3, 3, 2}, 0, 0, 0, .9); got != 1 {
 		t.Errorf("at temperature 0 token %d is drawn", got)
 	}
+	nan := float32(math.NaN())
+	for _, topP := range []float64{0, .5} {
+		if got := Draw([]float32{1, nan, 2}, 1, 0, topP, .7); got != 0 {
+			t.Errorf("of logits that are no numbers token %d is drawn", got)
+		}
+	}
 	for _, u := range []float64{0, math.Nextafter(1, 0)} {
 		if got := Draw([]float32{-50, 0, -50, -200}, 1, 0, 1, u); got < 0 || got > 2 {
 			t.Errorf("at %v token %d is drawn", u, got)
 		}
 	}
+}
+
+// TestShortcutsOfTheNucleusChangeNothing compares with a ranking of all tokens.
+func TestShortcutsOfTheNucleusChangeNothing(t *testing.T) {
+	chance := stream(2, "nucleus")
+	for trial := range 2000 {
+		logits := make([]float32, 1+chance.IntN(200))
+		for i := range logits {
+			logits[i] = float32(math.Round(chance.NormFloat64()*4) * chance.Float64()) // with ties
+		}
+		topK, topP, u := chance.IntN(100)*(trial%2), []float64{0, .3, .9, .999}[chance.IntN(4)], chance.Float64()
+		if got, want := Draw(logits, 1.3, topK, topP, u), drawPlainly(logits, 1.3, topK, topP, u); got != want {
+			t.Fatalf("trial %d: top %d, %v of %d tokens: %d is drawn, not %d", trial, topK, topP, len(logits), got, want)
+		}
+	}
+}
+
+func drawPlainly(logits []float32, temperature float64, topK int, topP, u float64) int32 {
+	p := slices.Clone(logits)
+	kernel.Softmax(p, float32(1/temperature))
+	var order []int32
+	for i := range p {
+		order = append(order, int32(i))
+	}
+	if topK > 0 || topP > 0 {
+		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(p[b], p[a]) })
+	}
+	if topK > 0 {
+		order = order[:min(topK, len(order))]
+	}
+	total, sum := 0.0, 0.0
+	for _, token := range order {
+		total += float64(p[token])
+	}
+	if topP > 0 {
+		for i, token := range order {
+			if sum += float64(p[token]); sum >= topP*total {
+				order, total = order[:i+1], sum
+				break
+			}
+		}
+	}
+	u *= total
+	for _, token := range order {
+		if u -= float64(p[token]); u < 0 {
+			return token
+		}
+	}
+	return order[len(order)-1]
 }

@@ -153,3 +153,11 @@ func (p Packed) Prefetch(k, n int) {
 		Prefetch(p.data[j*p.stored:][:p.width(j)*k])
 	}
 }
+
+// PrefetchColumn asks for the panel of column j.
+func (p Packed) PrefetchColumn(j int) {
+	first := j / p.panel * p.panel
+	if first < p.N {
+		Prefetch(p.data[first*p.stored:][:p.width(first)*p.stored])
+	}
+}

@@ -15,22 +15,28 @@ var plain = &set{
 	add: plainAdd, scale: plainScale, squares: plainSquares, adam: plainAdam,
 }
 
+// plainTile sums blocks of two rows and four columns, as many as there are
+// registers for.
 func plainTile(t tile) {
-	var sum [Lanes]float32
-	for i := range t.rows {
-		for j := 0; j < t.cols; j += Lanes {
-			c := t.c[i*t.ci+j:][:Lanes]
-			sum = [Lanes]float32{}
+	for i := 0; i < t.rows; i += 2 {
+		second := min(i+1, t.rows-1) // of an odd number the last is summed twice
+		for j := 0; j < t.cols; j += 4 {
+			c, d := t.c[i*t.ci+j:][:4:4], t.c[second*t.ci+j:][:4:4]
+			var c0, c1, c2, c3, d0, d1, d2, d3 float32
 			if t.add {
-				copy(sum[:], c)
+				c0, c1, c2, c3 = c[0], c[1], c[2], c[3]
+				d0, d1, d2, d3 = d[0], d[1], d[2], d[3]
 			}
-			for k := range t.k {
-				a := t.a[i*t.ai+k*t.ak]
-				for l, b := range t.b[k*t.cols+j:][:Lanes] {
-					sum[l] += a * b
-				}
+			x, y, at := i*t.ai, second*t.ai, j
+			for range t.k {
+				b := t.b[at:][:4:4]
+				p, q := t.a[x], t.a[y]
+				c0, c1, c2, c3 = c0+p*b[0], c1+p*b[1], c2+p*b[2], c3+p*b[3]
+				d0, d1, d2, d3 = d0+q*b[0], d1+q*b[1], d2+q*b[2], d3+q*b[3]
+				x, y, at = x+t.ak, y+t.ak, at+t.cols
 			}
-			copy(c, sum[:])
+			c[0], c[1], c[2], c[3] = c0, c1, c2, c3
+			d[0], d[1], d[2], d[3] = d0, d1, d2, d3
 		}
 	}
 }

@@ -13,13 +13,13 @@ import (
 type isa struct {
 	name    string
 	lanes   int // elements of a register
-	rows    int // of the largest tile of a product
 	columns int // registers of a tile's row
 }
 
 // sums is the number of partial sums of a sum over a row, the same for every isa.
 const sums = 16
 
+// text begins a function; what its pointers point to may stay on the stack.
 func text(name, signature string) {
 	TEXT(name, NOSPLIT, signature)
 	Pragma("noescape")
