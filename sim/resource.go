@@ -37,10 +37,6 @@ type Means struct {
 	Log      func(format string, args ...any)                                  // nil: silence
 	Answers  lineage.Ledger                                                    // where answers of servers are recorded outside a run; nil: in memory
 	Price    func(address, model string) (Price, bool)                         // of what detectors ask; nil: no price is known
-	// Backend opens a backend otherwise than its kind would, such as one whose
-	// server is another for a dry run. It must not change config: identities are
-	// made of it. nil: as the kind does.
-	Backend func(kind lineage.Kind, config any) (lineage.Backend, error)
 }
 
 // resources are what the worlds of a study share: everything opened once.
@@ -155,11 +151,7 @@ func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
 		return b, nil
 	}
 	kind, _ := lineage.Lookup(spec.Kind)
-	open := r.means.Backend
-	if open == nil {
-		open = func(kind lineage.Kind, config any) (lineage.Backend, error) { return kind.Open(config) }
-	}
-	b, err := open(kind, spec.Config)
+	b, err := kind.Open(spec.Config)
 	if err != nil {
 		return nil, fmt.Errorf("backend %s: %w", spec.Kind, err)
 	}
