@@ -331,7 +331,7 @@ func TestTwoProcessesCannotSpendAtOnce(t *testing.T) {
 	p := startProvider(t, serve.Options{})
 	p.hold = 5
 	file, out := p.boughtFile(t, ""), filepath.Join(t.TempDir(), "run")
-	c, _ := process(t, "run", file, "--out", out, "--yes")
+	c, _ := process(t, "run", file, "--out", out, "--yes", "--workers", "1") // so that nothing goes on beside the request that hangs
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
