@@ -87,8 +87,23 @@ func (open) Reserve(lineage.USD, string) (func(lineage.USD) error, error) {
 	return func(lineage.USD) error { return nil }, nil
 }
 
-// ready enters a backend that is used outside of a run.
-func (b *Backend) ready() error { return b.Enter(lineage.World{}) }
+// ready enters a backend that is used outside of a run, and tells of a missing key
+// before anybody is asked.
+func (b *Backend) ready() error {
+	if err := b.Enter(lineage.World{}); err != nil {
+		return err
+	}
+	if b.client.server.Key == "" && !b.keyless() {
+		return fmt.Errorf("%s: the environment variable %s is not set, and %s answers nobody without a key: %w",
+			b.profile.Name, b.profile.KeyEnv, b.client.Address(), lineage.ErrHalt)
+	}
+	return nil
+}
+
+// keyless tells servers that may well want no key.
+func (b *Backend) keyless() bool {
+	return b.profile.Local || b.profile.Name == "compatible" || loopback(b.client.address.Hostname())
+}
 
 // Train implements lineage.Backend.
 func (b *Backend) Train(ctx context.Context, job lineage.Job) (lineage.Artifact, error) {

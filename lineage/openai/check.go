@@ -22,7 +22,7 @@ func (b *Backend) Check(ctx context.Context, work lineage.Work, examples []linea
 		all = append(all, lineage.Finding{What: what, State: state, Detail: fmt.Sprintf(format, args...)})
 	}
 	p := b.profile
-	if err := b.ready(); err != nil {
+	if err := b.Enter(lineage.World{}); err != nil {
 		find("endpoint", isFault, "%v", err)
 		return all
 	}

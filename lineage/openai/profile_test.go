@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -308,5 +309,22 @@ func TestProgressIsTold(t *testing.T) {
 	}
 	if !slices.Equal(told, []int{3, 20, 3, 20}) || warnings != 1 {
 		t.Errorf("told %v, and %q", told, s.said)
+	}
+}
+
+func TestMissingKeyIsToldBeforeAnybodyIsAsked(t *testing.T) {
+	c := Defaults()
+	c.Profile, c.BaseURL, c.KeyEnv, c.Model = "openai", "https://api.invalid/v1", "NO_SUCH_KEY", "m"
+	b, err := newBackend(c, &Servers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Open(t.Context(), b.untrained())
+	if !errors.Is(err, lineage.ErrHalt) || !strings.Contains(err.Error(), "NO_SUCH_KEY is not set") {
+		t.Error(err)
+	}
+	_, err = b.Train(t.Context(), lineage.Job{Learner: lineage.SFT, Ticket: &notes{}})
+	if !errors.Is(err, lineage.ErrHalt) {
+		t.Error(err)
 	}
 }
