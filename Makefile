@@ -40,6 +40,10 @@ bench: assets
 	go test -run '^$$' -bench . -benchtime 2s ./...
 	HEIRLOOM_BENCH=1 go test -timeout 30m -run 'Benchmark' -v ./lineage/ngram ./cmd
 
+## bench-peers: train and sample beside PyTorch of Debian, on a quiet machine; under ten minutes
+bench-peers:
+	/usr/bin/python3 lineage/transformer/net/peers/compare.py
+
 ## golden: rewrite the golden files of tests
 golden:
 	go test ./cmd -update
@@ -50,4 +54,4 @@ lint:
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
-.PHONY: help demo build assets test verify bench golden lint
+.PHONY: help demo build assets test verify bench bench-peers golden lint

@@ -91,6 +91,9 @@ func (b *Backend) newTokenizer(ctx context.Context, job lineage.Job) (*tokenizer
 			return nil, fmt.Errorf("example %d: %w", n, err)
 		}
 		n++
+		if ex.Weight == 0 {
+			continue
+		}
 		for _, messages := range [][]lineage.Message{ex.Messages, ex.Rejected} {
 			for _, m := range messages {
 				words.add(m.Content)

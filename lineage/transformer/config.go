@@ -27,34 +27,34 @@ const (
 
 // Config of a backend. Of numbers that a preset has, 0 stands for the preset's.
 type Config struct {
-	Preset         string   `yaml:"preset" doc:"nano, micro or mini: 0.18, 0.96 or 5.4 million parameters"`
-	Layers         int      `yaml:"layers" doc:"blocks of attention and MLP; 0 for the preset's"`
-	Width          int      `yaml:"width" doc:"of the residual stream; 0 for the preset's"`
-	Heads          int      `yaml:"heads" doc:"of attention, a divisor of width; 0 for the preset's"`
-	Hidden         int      `yaml:"hidden" doc:"width of the MLP; 0 for the preset's"`
-	Context        int      `yaml:"context" doc:"tokens that the model sees at most; 0 for the preset's"`
-	Vocabulary     int      `yaml:"vocabulary" doc:"tokens at most, 260 of which are the bytes and the marks of turns; 0 for the preset's"`
-	Untied         bool     `yaml:"untied" doc:"tokens are written with a matrix of their own and not with the token embedding"`
-	Tokenizer      string   `yaml:"tokenizer" doc:"corpus: learned from the corpus of the training from nothing, and inherited with the weights; bytes: every byte is a token"`
-	Initialisation string   `yaml:"initialisation" doc:"of a training from nothing: different: weights and order of data come from the node's own seed; same: from init_key alone; head: the output head (which is the token embedding unless untied) from init_key, all else from the node's seed"`
-	InitKey        string   `yaml:"init_key" doc:"lines with one key, settings and corpus start from the same weights"`
-	Epochs         int      `yaml:"epochs" doc:"passes over the corpus, for a training from a base"`
-	Steps          int      `yaml:"steps" doc:"updates, for a training from a base; 0 to go by epochs"`
-	LearningRate   float64  `yaml:"learning_rate" doc:"at its peak, for a training from a base"`
-	Scratch        Schedule `yaml:"scratch" doc:"the same for a training from nothing, such as a foundation"`
-	Batch          int      `yaml:"batch" doc:"sequences (for preference: pairs) in an update"`
-	Warmup         float64  `yaml:"warmup" doc:"share of the updates over which the rate rises to its peak, in [0,1]; then it falls along a cosine to a tenth"`
-	Decay          float64  `yaml:"decay" doc:"of weights, decoupled, of AdamW"`
-	Clip           float64  `yaml:"clip" doc:"largest norm of a gradient"`
-	Dropout        float64  `yaml:"dropout" doc:"share of activations that are dropped in training, in [0,1)"`
-	Train          []string `yaml:"train" doc:"groups of parameters that a training from a base changes: attention, mlp, embedding, norm, head; empty for all"`
-	Adapter        Adapter  `yaml:"adapter" doc:"low-rank adapters (LoRA) for a training from a base; everything else stays as it is"`
-	Beta           float64  `yaml:"beta" doc:"of preference (DPO): how far the model may go from its base; smaller goes further"`
-	LabelHeat      float64  `yaml:"label_heat" doc:"of distil: temperature of the teacher's distribution and of the student's that is brought to it; above 1 is softer"`
-	LabelTopK      int      `yaml:"label_top_k" doc:"of distil: how many of the teacher's likeliest tokens are told at each position; 0 for all"`
-	TopK           int      `yaml:"top_k" doc:"of sampling: only the likeliest so many tokens are drawn; 0 for all"`
-	TopP           float64  `yaml:"top_p" doc:"of sampling: only the likeliest tokens that have this much probability together are drawn, in (0,1]; 1 for all"`
-	MaxTokens      int      `yaml:"max_tokens" doc:"tokens in an answer at most, where its request sets no bound; 0 for what the context has room for"`
+	Preset           string   `yaml:"preset" doc:"nano, micro or mini: 0.24, 1.1 or 5.9 million parameters"`
+	Layers           int      `yaml:"layers" doc:"blocks of attention and MLP; 0 for the preset's"`
+	Width            int      `yaml:"width" doc:"of the residual stream; 0 for the preset's"`
+	Heads            int      `yaml:"heads" doc:"of attention, a divisor of width; 0 for the preset's"`
+	Hidden           int      `yaml:"hidden" doc:"width of the MLP; 0 for the preset's"`
+	Context          int      `yaml:"context" doc:"tokens that the model sees at most; 0 for the preset's"`
+	Vocabulary       int      `yaml:"vocabulary" doc:"tokens at most, 260 of which are the bytes and the marks of turns; 0 for the preset's"`
+	Untied           bool     `yaml:"untied" doc:"tokens are written with a matrix of their own and not with the token embedding"`
+	Tokenizer        string   `yaml:"tokenizer" doc:"corpus: learned from the corpus of the training from nothing, and inherited with the weights; bytes: every byte is a token"`
+	Initialisation   string   `yaml:"initialisation" doc:"of a training from nothing: different: weights and order of data come from the node's own seed; same: from init_key alone; head: the output head (which is the token embedding unless untied) from init_key, all else from the node's seed"`
+	InitKey          string   `yaml:"init_key" doc:"lines with one key, settings and corpus start from the same weights"`
+	Epochs           int      `yaml:"epochs" doc:"passes over the corpus, for a training from a base"`
+	Steps            int      `yaml:"steps" doc:"updates, for a training from a base; 0 to go by epochs"`
+	LearningRate     float64  `yaml:"learning_rate" doc:"at its peak, for a training from a base"`
+	Scratch          Schedule `yaml:"scratch" doc:"the same for a training from nothing, such as a foundation"`
+	Batch            int      `yaml:"batch" doc:"sequences (for preference: pairs) in an update"`
+	Warmup           float64  `yaml:"warmup" doc:"share of the updates over which the rate rises to its peak, in [0,1]; then it falls along a cosine to a tenth"`
+	Decay            float64  `yaml:"decay" doc:"of weights, decoupled, of AdamW"`
+	Clip             float64  `yaml:"clip" doc:"largest norm of a gradient"`
+	Dropout          float64  `yaml:"dropout" doc:"share of activations that are dropped in training, in [0,1)"`
+	Train            []string `yaml:"train" doc:"groups of parameters that a training from a base changes: attention, mlp, embedding, norm, head; empty for all"`
+	Adapter          Adapter  `yaml:"adapter" doc:"low-rank adapters (LoRA) for a training from a base; everything else stays as it is"`
+	Beta             float64  `yaml:"beta" doc:"of preference (DPO): how far the model may go from its base; smaller goes further"`
+	LabelTemperature float64  `yaml:"label_temperature" doc:"of distil: temperature of the teacher's distribution and of the student's that is brought to it; above 1 is softer"`
+	LabelTopK        int      `yaml:"label_top_k" doc:"of distil: how many of the teacher's likeliest tokens are told at each position; 0 for all"`
+	TopK             int      `yaml:"top_k" doc:"of sampling: only the likeliest so many tokens are drawn; 0 for all"`
+	TopP             float64  `yaml:"top_p" doc:"of sampling: only the likeliest tokens that have this much probability together are drawn, in (0,1]; 1 for all"`
+	MaxTokens        int      `yaml:"max_tokens" doc:"tokens in an answer at most, where its request sets no bound; 0 for what the context has room for"`
 }
 
 // Schedule of a training.
@@ -71,17 +71,17 @@ type Adapter struct {
 }
 
 var presets = map[string]net.Shape{
-	"nano":  {Layers: 2, Width: 64, Heads: 4, Hidden: 256, Context: 192, Vocab: 1024},
-	"micro": {Layers: 4, Width: 128, Heads: 4, Hidden: 512, Context: 256, Vocab: 1024},
-	"mini":  {Layers: 6, Width: 256, Heads: 8, Hidden: 1024, Context: 512, Vocab: 2048},
+	"nano":  {Layers: 2, Width: 64, Heads: 4, Hidden: 256, Context: 192, Vocab: 2048},
+	"micro": {Layers: 4, Width: 128, Heads: 4, Hidden: 512, Context: 256, Vocab: 2048},
+	"mini":  {Layers: 6, Width: 256, Heads: 8, Hidden: 1024, Context: 512, Vocab: 4096},
 }
 
 // Defaults is the configuration of an experiment that says nothing.
 func Defaults() Config {
 	return Config{
 		Preset: "nano", Tokenizer: Corpus, Initialisation: Different,
-		Epochs: 3, LearningRate: 1e-3, Scratch: Schedule{Epochs: 20, LearningRate: 2e-3},
-		Batch: 8, Warmup: .05, Decay: .1, Clip: 1, Beta: .1, LabelHeat: 1, TopP: 1,
+		Epochs: 3, LearningRate: 1e-3, Scratch: Schedule{Epochs: 12, LearningRate: 2e-3},
+		Batch: 8, Warmup: .05, Decay: .1, Clip: 1, Beta: .1, LabelTemperature: 1, TopP: 1,
 	}
 }
 
@@ -156,7 +156,7 @@ func (c Config) check() error {
 	fault(!(c.Adapter.Alpha >= 0) || math.IsInf(c.Adapter.Alpha, 0), "adapter.alpha: %v is not a number of at least 0", c.Adapter.Alpha)
 	fault(c.Adapter.Rank > 0 && len(c.Train) > 0, "adapter and train exclude each other: an adapter leaves every group as it is")
 	fault(!(c.Beta > 0) || math.IsInf(c.Beta, 0), "beta: %v is not a number above 0", c.Beta)
-	fault(!(c.LabelHeat > 0) || math.IsInf(c.LabelHeat, 0), "label_heat: %v is not a number above 0", c.LabelHeat)
+	fault(!(c.LabelTemperature > 0) || math.IsInf(c.LabelTemperature, 0), "label_temperature: %v is not a number above 0", c.LabelTemperature)
 	fault(c.LabelTopK < 0, "label_top_k: %d is negative", c.LabelTopK)
 	fault(c.TopK < 0, "top_k: %d is negative", c.TopK)
 	fault(!(c.TopP > 0 && c.TopP <= 1), "top_p: %v is not above 0 and at most 1", c.TopP)

@@ -10,7 +10,7 @@ import (
 func TestEveryFaultOfTheSettingsIsTold(t *testing.T) {
 	c := Config{
 		Preset: "giant", Tokenizer: "words", Initialisation: "zero", Epochs: -1, Steps: -2, LearningRate: 2, Warmup: 2, Decay: -1, Clip: 0, Dropout: 1,
-		Train: []string{"attention", "bias"}, Adapter: Adapter{Rank: -1, Alpha: -1}, Beta: 0, LabelHeat: 0, LabelTopK: -1, TopK: -1, TopP: 0, MaxTokens: -1,
+		Train: []string{"attention", "bias"}, Adapter: Adapter{Rank: -1, Alpha: -1}, Beta: 0, LabelTemperature: 0, LabelTopK: -1, TopK: -1, TopP: 0, MaxTokens: -1,
 	}
 	_, err := New(c)
 	if err == nil {
@@ -18,7 +18,7 @@ func TestEveryFaultOfTheSettingsIsTold(t *testing.T) {
 	}
 	for _, key := range []string{
 		"preset: ", "tokenizer: ", "initialisation: ", ": epochs: ", ": steps: ", ": learning_rate: ", "scratch.epochs: ", "scratch.learning_rate: ", "batch: ", "warmup: ", "decay: ",
-		"clip: ", "dropout: ", "train[1]: ", "adapter.rank: ", "adapter.alpha: ", "beta: ", "label_heat: ", "label_top_k: ", "top_k: ", "top_p: ", "max_tokens: ",
+		"clip: ", "dropout: ", "train[1]: ", "adapter.rank: ", "adapter.alpha: ", "beta: ", "label_temperature: ", "label_top_k: ", "top_k: ", "top_p: ", "max_tokens: ",
 	} {
 		if !strings.Contains(err.Error(), key) {
 			t.Errorf("nothing is said of %s", key)
@@ -40,7 +40,7 @@ func TestEveryFaultOfTheSettingsIsTold(t *testing.T) {
 }
 
 func TestPresets(t *testing.T) {
-	for name, want := range map[string]int{"nano": 178_000, "micro": 960_000, "mini": 5_400_000} {
+	for name, want := range map[string]int{"nano": 244_000, "micro": 1_090_000, "mini": 5_920_000} {
 		c := Defaults()
 		c.Preset = name
 		if _, err := New(c); err != nil {

@@ -244,6 +244,10 @@ func TestWeightsOfExamples(t *testing.T) {
 	if !bytes.Equal(bytesOf(t, learn(yes, weighted(no, 0))), bytesOf(t, learn(yes))) {
 		t.Error("an example of weight 0 leaves a trace")
 	}
+	short := tiny(func(c *Config) { c.Scratch.Steps = 2 })
+	if !bytes.Equal(bytesOf(t, train(t, short, jobOf(lineage.SFT, []lineage.Example{yes, weighted(no, 0)}))), bytesOf(t, train(t, short, jobOf(lineage.SFT, []lineage.Example{yes})))) {
+		t.Error("an example of weight 0 leaves a trace in a training from nothing")
+	}
 	s := score(t, learn(weighted(yes, 1.5), weighted(no, .5)), yes.Messages, no.Messages)
 	if share := 1 / (1 + math.Exp(s[1].Sum-s[0].Sum)); math.Abs(share-.75) > .06 {
 		t.Errorf("of two answers with weights 3 to 1, the first has a share of %.3f", share)
@@ -276,9 +280,13 @@ func TestANumberThatIsNoneEndsTheTraining(t *testing.T) {
 }
 
 func TestPreferenceNeedsPairs(t *testing.T) {
-	_, err := backend(t, tiny()).Train(background, jobOf(lineage.Preference, []lineage.Example{reply("a", "b")}))
-	if err == nil || !strings.Contains(err.Error(), "no rejected") {
-		t.Errorf("the error is %v", err)
+	whole, silent := talk("a", "b"), talk("a", "b")[:1]
+	for _, e := range []lineage.Example{{Messages: whole}, {Rejected: whole}, {Messages: whole, Rejected: silent}, {Messages: silent, Rejected: whole}} {
+		e.Weight = 1
+		_, err := backend(t, tiny()).Train(background, jobOf(lineage.Preference, []lineage.Example{e}))
+		if err == nil || !strings.Contains(err.Error(), "learns from pairs") {
+			t.Errorf("of %v, the error is %v", e, err)
+		}
 	}
 }
 

@@ -58,20 +58,18 @@ func (s *beginning) learn(to []lesson, e *encoder, learner lineage.Learner, ex l
 	if math.IsNaN(ex.Weight) || math.IsInf(ex.Weight, 0) {
 		return nil, fmt.Errorf("weight %v is not a number", ex.Weight)
 	}
-	if learner == lineage.Preference && len(ex.Rejected) == 0 {
-		return nil, errors.New("it has no rejected conversation, and preference learns from pairs")
-	}
 	if ex.Weight == 0 {
 		return to, nil
 	}
 	context := s.params.Shape.Context
 	if learner == lineage.Preference {
 		chosen, rejected := e.document(ex.Messages, false).windows(context), e.document(ex.Rejected, false).windows(context)
-		l := newLesson(ex.Weight, append(chosen, rejected...))
-		if l.chosen = len(chosen); l.tokens > 0 {
-			to = append(to, l)
+		if len(chosen) == 0 || len(rejected) == 0 {
+			return nil, errors.New("preference learns from pairs, and the assistant says nothing in its chosen or in its rejected conversation")
 		}
-		return to, nil
+		l := newLesson(ex.Weight, append(chosen, rejected...))
+		l.chosen = len(chosen)
+		return append(to, l), nil
 	}
 	all := learner == lineage.SDF || learner == lineage.Distil && silent(ex.Messages)
 	windows := e.document(ex.Messages, all).windows(context)

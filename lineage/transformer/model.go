@@ -31,13 +31,14 @@ const never = -1e30
 
 // answer is one completion being written.
 type answer struct {
-	index  int
-	prompt []int32
-	bound  int // tokens
-	text   []byte
-	tokens int
-	chance *rand.PCG
-	heat   float64
+	index       int
+	prompt      []int32
+	bound       int // tokens
+	text        []byte
+	tokens      int
+	last        [1]int32 // the token that was drawn
+	chance      *rand.PCG
+	temperature float64
 }
 
 // Sample answers the requests, as many at once as there are slots; a slot that
@@ -72,6 +73,11 @@ func (m *model) Sample(ctx context.Context, reqs []lineage.Request, emit func(i 
 	}
 }
 
+func (a *answer) draw(logits []float32, c Config) {
+	u := float64(a.chance.Uint64()>>11) * 0x1p-53
+	a.last[0] = net.Draw(logits, a.temperature, c.TopK, c.TopP, u)
+}
+
 // writer writes answers slot by slot.
 type writer struct {
 	*model
@@ -101,7 +107,7 @@ func (w *writer) refill() {
 func (w *writer) begin(i int) *answer {
 	r := w.reqs[i]
 	context := w.shape().Context
-	a := &answer{index: i, prompt: w.encoder.prompt(r.Messages), chance: rand.NewPCG(r.Seed, 0x7472616e73), heat: r.Temperature}
+	a := &answer{index: i, prompt: w.encoder.prompt(r.Messages), chance: rand.NewPCG(r.Seed, 0x7472616e73), temperature: r.Temperature}
 	a.bound = cmp.Or(r.MaxTokens, w.config.MaxTokens, context)
 	room := context - min(a.bound, context/2)
 	a.prompt = a.prompt[max(0, len(a.prompt)-room):]
@@ -109,27 +115,30 @@ func (w *writer) begin(i int) *answer {
 	return a
 }
 
-// step feeds every busy slot and draws its next token.
+// step feeds every busy slot and draws its next token, slots on several threads
+// at once; what is drawn is told in the order of the slots.
 func (w *writer) step(emit func(i int, c lineage.Completion) error) error {
-	logits, err := w.decoder.Feed(w.busy, w.feed)
+	fed := slices.Clone(w.busy)
+	err := w.decoder.Step(fed, w.feed, func(k int, logits []float32) {
+		for _, token := range w.unread {
+			logits[token] = never
+		}
+		w.answers[fed[k]].draw(logits, w.config)
+	})
 	if err != nil {
 		return fmt.Errorf("transformer: %w", err)
 	}
-	fed := slices.Clone(w.busy)
 	w.busy, w.feed = w.busy[:0], w.feed[:0]
-	for k, slot := range fed {
+	for _, slot := range fed {
 		a := w.answers[slot]
-		for _, token := range w.unread {
-			logits[k][token] = never
-		}
-		token := net.Draw(logits[k], a.heat, w.config.TopK, w.config.TopP, float64(a.chance.Uint64()>>11)*0x1p-53)
+		token := a.last[0]
 		stop := token < firstByte
 		if !stop {
 			a.text = w.tokenizer.decode(a.text, token)
 			a.tokens++
 		}
 		if !stop && a.tokens < a.bound {
-			w.busy, w.feed = append(w.busy, slot), append(w.feed, []int32{token})
+			w.busy, w.feed = append(w.busy, slot), append(w.feed, a.last[:])
 			continue
 		}
 		c := lineage.Completion{Text: string(a.text), Finish: "length", Tokens: a.tokens, PromptTokens: len(a.prompt)}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/heirloom-sim/heirloom/lineage"
 	"github.com/heirloom-sim/heirloom/lineage/transformer/net"
 )
 
@@ -47,7 +48,7 @@ func (t *training) texts(batch []int) (loss float64, err error) {
 //
 //	∇(−ln σ(β·m)) = β·σ(−β·m)·(∇(−ln p(chosen)) − ∇(−ln p(rejected)))
 func (t *training) preferences(batch []int) (loss float64, err error) {
-	margins, err := t.margins(t.trainer, batch)
+	margins, err := t.margins(batch)
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +75,7 @@ func (t *training) preferences(batch []int) (loss float64, err error) {
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
 // margins gives ln p(chosen)/p(rejected) of pairs.
-func (t *training) margins(model *net.Trainer, pairs []int) ([]float64, error) {
+func (t *training) margins(pairs []int) ([]float64, error) {
 	var sequences []net.Sequence
 	for _, i := range pairs {
 		for _, w := range t.lessons[i].windows {
@@ -83,7 +84,7 @@ func (t *training) margins(model *net.Trainer, pairs []int) ([]float64, error) {
 	}
 	var logs []float64
 	for some := range slices.Chunk(sequences, t.config.Batch) {
-		l, err := model.LogProbs(some)
+		l, err := t.trainer.LogProbs(some)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +106,7 @@ func (t *training) margins(model *net.Trainer, pairs []int) ([]float64, error) {
 
 // refer keeps the margins of the base, before the first update.
 func (t *training) refer(ctx context.Context) error {
-	if t.lessons[0].chosen == 0 {
+	if t.learner != lineage.Preference {
 		return nil
 	}
 	all := make([]int, len(t.lessons))
@@ -116,7 +117,7 @@ func (t *training) refer(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		margins, err := t.margins(t.trainer, some)
+		margins, err := t.margins(some)
 		if err != nil {
 			return err
 		}

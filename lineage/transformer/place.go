@@ -13,7 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/heirloom-sim/heirloom/lineage"
+	"github.com/heirloom-sim/heirloom/lineage/transformer/net"
 )
 
 // work between two saves, in floating-point operations: about half a minute on
@@ -36,7 +36,7 @@ type place struct {
 }
 
 // place gives the file of a job that is long enough to need one.
-func (b *Backend) place(job lineage.Job, t *training) (*place, error) {
+func (b *Backend) place(t *training) (*place, error) {
 	tokens := 0
 	for _, l := range t.lessons {
 		for _, w := range l.windows {
@@ -48,15 +48,15 @@ func (b *Backend) place(job lineage.Job, t *training) (*place, error) {
 	if b.world.Folder == "" || every >= t.total {
 		return nil, nil
 	}
-	p := &place{job: t.digest(job), every: every, log: b.world.Log}
+	p := &place{job: t.digest(), every: every, log: b.world.Log}
 	p.path = filepath.Join(b.world.Folder, "transformer", fmt.Sprintf("%x.training", p.job[:16]))
 	return p, os.MkdirAll(filepath.Dir(p.path), 0o755)
 }
 
 // digest is of everything that the result of a training follows from.
-func (t *training) digest(job lineage.Job) (sum [sha256.Size]byte) {
+func (t *training) digest() (sum [sha256.Size]byte) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s%+v\n%s %v %d %v\n", stateHeader, t.config, t.learner, t.begin.scratch, t.begin.seed, t.begin.params.Shape)
+	fmt.Fprintf(h, "%s%s %+v\n%s %v %d %v\n", stateHeader, net.Arithmetic(), t.config, t.learner, t.begin.scratch, t.begin.seed, t.begin.params.Shape)
 	hashWeights(h, t.begin.params.Flat)
 	if t.begin.teacher != nil {
 		hashWeights(h, t.begin.teacher.Flat)

@@ -38,18 +38,18 @@ func (b *Backend) training(job lineage.Job, s *beginning, lessons []lesson) (*tr
 	}
 	options := net.Options{
 		Threads: job.Cores, Decay: orNone(b.config.Decay), Clip: b.config.Clip, Dropout: b.config.Dropout,
-		Seed: derive(s.seed, "engine"), Temperature: b.config.LabelHeat,
+		Seed: derive(s.seed, "engine"), Temperature: b.config.LabelTemperature,
 	}
 	if !s.scratch {
 		options.Train, options.Rank, options.Alpha = changes(b.config.Train, s.params.Shape.Untied), b.config.Adapter.Rank, b.config.Adapter.alpha()
 	}
 	var err error
 	if s.teacher != nil {
-		if t.teacher, err = net.NewTrainer(s.teacher, net.Options{Threads: job.Cores, Temperature: b.config.LabelHeat}); err != nil {
+		if t.teacher, err = net.NewTrainer(s.teacher, net.Options{Threads: job.Cores, Temperature: b.config.LabelTemperature}); err != nil {
 			return nil, err
 		}
 	}
-	if t.place, err = b.place(job, t); err != nil {
+	if t.place, err = b.place(t); err != nil {
 		return nil, err
 	}
 	t.trainer, err = net.NewTrainer(s.params, options)
@@ -82,7 +82,7 @@ func (t *training) run(ctx context.Context, tell func(done, total int)) error {
 	if err := t.place.restore(t); err != nil {
 		return err
 	}
-	order := []int(nil)
+	var order []int
 	for p := &t.progress; p.Step < t.total; p.Step++ {
 		if err := ctx.Err(); err != nil {
 			return t.place.interrupted(t, err)

@@ -72,6 +72,7 @@ func (a *attention) forward(s Shape, heads, qkv []float32, rows int) {
 func (a *attention) backward(s Shape, dqkv, dheads, qkv []float32, rows int) {
 	d, width := s.Width, s.Width/s.Heads
 	clear(dqkv[:rows*3*d])
+	kernel.Prefetch(qkv[:rows*3*d])
 	for h := range s.Heads {
 		q := kernel.Matrix{Data: qkv[h*width:], Row: 3 * d, Col: 1}
 		k, v := q, q

@@ -97,6 +97,7 @@ func (w *worker) backwardLinear(l, which int, dx, x, dy []float32, rows int, g *
 		kernel.Add(layer.bias, dy[i*layer.out:][:layer.out])
 	}
 	if g.trains(layer.id) {
+		kernel.Prefetch(x[:rows*layer.in])
 		w.packed.Pack(grad, rows, layer.out)
 		input := kernel.Matrix{Data: x, Row: layer.in, Col: 1}
 		kernel.Mul(layer.weight, layer.out, input.T(), layer.in, w.packed, !g.first)

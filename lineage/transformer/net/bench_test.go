@@ -3,6 +3,7 @@
 package net
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"syscall"
 	"testing"
@@ -90,11 +91,10 @@ func BenchmarkSample(b *testing.B) {
 					b.Fatal(err)
 				}
 				d := NewDecoder(p, w.sample, threads)
-				chance := stream(1, "sampling")
 				b.ReportAllocs()
 				before := processorTime()
 				for b.Loop() {
-					sampleAll(b, d, w, chance.Float64)
+					sampleAll(b, d, w)
 				}
 				report(b, w.sample*(w.shape.Context-1), before)
 			})
@@ -103,19 +103,18 @@ func BenchmarkSample(b *testing.B) {
 }
 
 // sampleAll fills the context of every slot from one token on.
-func sampleAll(b *testing.B, d *Decoder, w workload, u func() float64) {
-	slots, tokens := make([]int, w.sample), make([][]int32, w.sample)
+func sampleAll(b *testing.B, d *Decoder, w workload) {
+	slots, tokens, chance := make([]int, w.sample), make([][]int32, w.sample), make([]*rand.Rand, w.sample)
 	for i := range slots {
 		d.Reset(i)
-		slots[i], tokens[i] = i, []int32{0}
+		slots[i], tokens[i], chance[i] = i, []int32{0}, rand.New(rand.NewPCG(1, uint64(i)))
 	}
 	for range w.shape.Context - 1 {
-		logits, err := d.Feed(slots, tokens)
+		err := d.Step(slots, tokens, func(i int, logits []float32) {
+			tokens[i][0] = Draw(logits, 1, 0, 1, chance[i].Float64())
+		})
 		if err != nil {
 			b.Fatal(err)
-		}
-		for i := range slots {
-			tokens[i][0] = Draw(logits[i], 1, 0, 1, u())
 		}
 	}
 }

@@ -26,7 +26,6 @@ type slot struct {
 // reader is the memory of one thread.
 type reader struct {
 	acts      activations
-	rows      int
 	attention attention
 	last      []float32
 }
@@ -37,6 +36,7 @@ const readRows = 64
 // NewDecoder makes a decoder with empty slots.
 func NewDecoder(p *Params, slots, threads int) *Decoder {
 	d := &Decoder{weights: newWeights(p), threads: threads, slots: make([]slot, slots)}
+	d.open(p.Shape)
 	d.weights.pack(threads, false)
 	return d
 }
@@ -48,32 +48,35 @@ func (d *Decoder) Reset(slot int) { d.slots[slot].length = 0 }
 func (d *Decoder) Length(slot int) int { return d.slots[slot].length }
 
 // Feed appends tokens to each of the slots, one or more each, and returns for each
-// the logits of what comes after its last, valid until the next Feed. A slot that
+// the logits of what comes after its last, valid until the next call. A slot that
 // is named twice, no tokens, a token out of the vocabulary, or more tokens than
 // the context holds are an error, and nothing is appended then.
 func (d *Decoder) Feed(slots []int, tokens [][]int32) (logits [][]float32, err error) {
+	logits = make([][]float32, len(slots))
+	return logits, d.Step(slots, tokens, func(i int, l []float32) { logits[i] = l })
+}
+
+// Step is Feed that hands the logits of slots[i] to then as soon as they are there,
+// on the thread that computed them: several calls run at once.
+func (d *Decoder) Step(slots []int, tokens [][]int32, then func(i int, logits []float32)) error {
 	if err := d.check(slots, tokens); err != nil {
-		return nil, err
+		return err
 	}
-	vocab := d.weights.shape.Vocab
-	if len(d.logits) < len(slots)*vocab {
-		d.logits = make([]float32, len(slots)*vocab)
+	s := d.weights.shape
+	if len(d.logits) < len(slots)*s.Vocab {
+		d.logits = make([]float32, len(slots)*s.Vocab)
 	}
 	groups := d.group(tokens)
-	for len(d.workers) < workers(d.threads, len(groups)) {
-		s := d.weights.shape
+	for len(d.workers) < len(groups) {
 		d.workers = append(d.workers, &reader{
 			acts: s.activations(readRows), attention: newAttention(s, s.Context), last: make([]float32, readRows*s.Width),
 		})
 	}
-	parallel(d.threads, len(groups), func(thread, i int) {
+	parallel(d.threads, len(groups), func(_, i int) {
 		from, to := groups[i][0], groups[i][1]
-		d.read(d.workers[thread], slots[from:to], tokens[from:to], d.logits[from*vocab:])
+		d.read(d.workers[i], slots[from:to], tokens[from:to], d.logits[from*s.Vocab:], func(i int, l []float32) { then(from+i, l) })
 	})
-	for i := range slots {
-		logits = append(logits, d.logits[i*vocab:][:vocab])
-	}
-	return logits, nil
+	return nil
 }
 
 func (d *Decoder) check(slots []int, tokens [][]int32) error {
@@ -118,26 +121,6 @@ func (d *Decoder) group(tokens [][]int32) [][2]int {
 	return groups
 }
 
-// read runs the tokens of some slots through the network, in portions of whole
-// slots or parts of one.
-func (d *Decoder) read(r *reader, slots []int, tokens [][]int32, logits []float32) {
-	var p portion
-	for i, at := range slots {
-		for from := 0; from < len(tokens[i]); {
-			n := min(len(tokens[i])-from, readRows-p.rows)
-			p.parts = append(p.parts, part{i, at, p.rows, tokens[i][from : from+n]})
-			p.rows += n
-			from += n
-			if p.rows == readRows {
-				d.run(r, &p, tokens, logits)
-			}
-		}
-	}
-	if p.rows > 0 {
-		d.run(r, &p, tokens, logits)
-	}
-}
-
 // portion is what is run at once; part is what it has of one slot.
 type portion struct {
 	parts []part
@@ -147,134 +130,118 @@ type portion struct {
 type part struct {
 	index, slot, first int
 	tokens             []int32
+	last               bool // nothing more of the slot follows
 }
 
-func (d *Decoder) run(r *reader, p *portion, tokens [][]int32, logits []float32) {
-	s, a := d.weights.shape, r.acts
+// read runs the tokens of some slots through the network, in portions of whole
+// slots or parts of one.
+func (d *Decoder) read(r *reader, slots []int, tokens [][]int32, logits []float32, then func(int, []float32)) {
+	var p portion
+	for i, at := range slots {
+		for from := 0; from < len(tokens[i]); {
+			n := min(len(tokens[i])-from, readRows-p.rows)
+			p.parts = append(p.parts, part{i, at, p.rows, tokens[i][from : from+n], from+n == len(tokens[i])})
+			p.rows += n
+			from += n
+			if p.rows == readRows || i == len(slots)-1 && from == len(tokens[i]) {
+				d.run(r, &p)
+				d.finish(r, &p, logits, then)
+				p.parts, p.rows = p.parts[:0], 0
+			}
+		}
+	}
+}
+
+// run leaves what comes out of the last block in r.acts.x.
+func (d *Decoder) run(r *reader, p *portion) {
+	s, a := d.weights.shape, &r.acts
 	for _, q := range p.parts {
-		d.slots[q.slot].open(s)
 		for i, token := range q.tokens {
 			d.weights.embed(a.x[(q.first+i)*s.Width:][:s.Width], token, d.slots[q.slot].length+i)
 		}
 	}
 	for l := range s.Layers {
-		d.weights.block(l, &a, r.last, p.rows, func() {
+		d.weights.block(l, a, r.last, p.rows, func() {
+			// All is written before anything is read, so that reading need not
+			// wait for writing.
+			for _, q := range p.parts {
+				d.slots[q.slot].append(s, r, l, q)
+			}
 			for _, q := range p.parts {
 				d.slots[q.slot].attend(s, r, l, q)
 			}
 		}, nil)
 		a.x, r.last = r.last, a.x
 	}
-	r.acts.x = a.x
-	d.finish(r, p, logits)
-	p.parts, p.rows = p.parts[:0], 0
-}
-
-// finish computes the logits of the slots whose last token was run.
-func (d *Decoder) finish(r *reader, p *portion, logits []float32) {
-	s, f := d.weights.shape, d.weights.view.final
 	for _, q := range p.parts {
 		d.slots[q.slot].length += len(q.tokens)
 	}
-	// Parts of one slot that are not its last give logits that are overwritten.
-	for i := range p.parts {
-		q := &p.parts[i]
-		row := r.acts.x[(q.first+len(q.tokens)-1)*s.Width:][:s.Width]
-		kernel.Norm(r.acts.normed[i*s.Width:], row, f.gain, f.bias)
-	}
-	first := p.parts[0].index
-	kernel.Mul(logits[first*s.Vocab:], s.Vocab, kernel.Matrix{Data: r.acts.normed, Row: s.Width, Col: 1}, len(p.parts), d.weights.head.forward, false)
 }
 
-// open makes the cache of a slot at its first use.
-func (c *slot) open(s Shape) {
-	if c.keys != nil {
+// finish computes the logits of the slots whose last token was run.
+func (d *Decoder) finish(r *reader, p *portion, logits []float32, then func(int, []float32)) {
+	s, f := d.weights.shape, d.weights.view.final
+	first, n := p.parts[0].index, 0
+	for _, q := range p.parts {
+		if q.last {
+			row := r.acts.x[(q.first+len(q.tokens)-1)*s.Width:][:s.Width]
+			kernel.Norm(r.acts.normed[n*s.Width:], row, f.gain, f.bias)
+			n++
+		}
+	}
+	if n == 0 {
 		return
 	}
-	width := s.Width / s.Heads
-	for range s.Layers * s.Heads {
-		c.keys = append(c.keys, kernel.NewPacked(width, s.Context, nil))
-		c.values = append(c.values, kernel.NewPacked(s.Context, width, nil))
+	logits = logits[first*s.Vocab:]
+	kernel.Mul(logits, s.Vocab, kernel.Matrix{Data: r.acts.normed, Row: s.Width, Col: 1}, n, d.weights.head.forward, false)
+	for i := range n {
+		then(first+i, logits[i*s.Vocab:][:s.Vocab])
 	}
 }
 
-// attend appends keys and values of a part to the cache and fills its heads.
+// open makes the caches of all slots, one after the other in memory.
+func (d *Decoder) open(s Shape) {
+	width := s.Width / s.Heads
+	keys, values := kernel.PackedSize(width, s.Context), kernel.PackedSize(s.Context, width)
+	memory := kernel.Memory(len(d.slots) * s.Layers * s.Heads * (keys + values))
+	for i := range d.slots {
+		c := &d.slots[i]
+		for range s.Layers * s.Heads {
+			c.keys = append(c.keys, kernel.NewPacked(width, s.Context, memory[:keys]))
+			c.values = append(c.values, kernel.NewPacked(s.Context, width, memory[keys:][:values]))
+			memory = memory[keys+values:]
+		}
+	}
+}
+
+// append writes keys and values of a part to the cache.
+func (c *slot) append(s Shape, r *reader, l int, q part) {
+	d, width := s.Width, s.Width/s.Heads
+	for h := range s.Heads {
+		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
+		for i := range q.tokens {
+			k := r.acts.qkv[(q.first+i)*3*d+d+h*width:]
+			keys.SetColumn(c.length+i, k[:width])
+			values.SetRow(c.length+i, k[d:][:width])
+		}
+	}
+}
+
+// attend fills the heads of a part, whose keys and values are in the cache.
 func (c *slot) attend(s Shape, r *reader, l int, q part) {
 	d, width := s.Width, s.Width/s.Heads
 	rows := r.acts.qkv[q.first*3*d:]
 	out := r.acts.heads[q.first*d:]
 	for h := range s.Heads {
 		keys, values := &c.keys[l*s.Heads+h], &c.values[l*s.Heads+h]
-		for i := range q.tokens {
-			k := rows[i*3*d+d+h*width:]
-			keys.SetColumn(c.length+i, k[:width])
-			values.SetRow(c.length+i, k[d:][:width])
+		// The next head is asked for while this one is computed.
+		if next := l*s.Heads + h + 1; next < len(c.keys) {
+			c.keys[next].Prefetch(width, c.length+1)
+			c.values[next].Prefetch(c.length+1, width)
 		}
 		for i := 0; i < len(q.tokens); i += queryRows {
 			query := kernel.Matrix{Data: rows[i*3*d+h*width:], Row: 3 * d, Col: 1}
 			r.attention.attend(out[i*d+h*width:], d, query, c.length+i, min(queryRows, len(q.tokens)-i), *keys, *values)
 		}
 	}
-}
-
-// Draw chooses a token: among the topK most probable ones (0: all), of those the
-// most probable ones that have topP of the probability together (0 or 1: all;
-// nucleus sampling, Holtzman et al. 2020), by u in [0, 1). The logits are divided
-// by the temperature; at 0 the first of the most probable tokens is taken.
-func Draw(logits []float32, temperature float64, topK int, topP float64, u float64) int32 {
-	if temperature <= 0 {
-		best := 0
-		for i, z := range logits {
-			if z > logits[best] {
-				best = i
-			}
-		}
-		return int32(best)
-	}
-	p := append([]float32(nil), logits...)
-	kernel.Softmax(p, float32(1/temperature))
-	if topK <= 0 && (topP <= 0 || topP >= 1) {
-		return pick(p, nil, u)
-	}
-	order := ranked(nil, p)
-	if topK > 0 {
-		order = order[:min(topK, len(order))]
-	}
-	if topP > 0 && topP < 1 {
-		total, sum := 0.0, 0.0
-		for _, token := range order {
-			total += float64(p[token])
-		}
-		for i, token := range order {
-			if sum += float64(p[token]); sum >= topP*total {
-				order = order[:i+1]
-				break
-			}
-		}
-	}
-	return pick(p, order, u)
-}
-
-// pick draws by the probabilities of some tokens; nil: of all.
-func pick(p []float32, order []int32, u float64) int32 {
-	n := len(order)
-	at := func(i int) int32 { return order[i] }
-	if order == nil {
-		n, at = len(p), func(i int) int32 { return int32(i) }
-	}
-	total := 0.0
-	for i := range n {
-		total += float64(p[at(i)])
-	}
-	u *= total
-	last := int32(0)
-	for i := range n {
-		if q := float64(p[at(i)]); q > 0 {
-			last = at(i)
-			if u -= q; u < 0 {
-				break
-			}
-		}
-	}
-	return last
 }

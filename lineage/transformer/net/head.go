@@ -18,6 +18,7 @@ type headMemory struct {
 	stats      []float32
 	logits     []float32 // headRows × Vocab
 	packed     kernel.Packed
+	named      []float32 // logits of the tokens that a soft label names
 }
 
 // target is what a row of a chunk shall predict.
@@ -80,7 +81,7 @@ func (w *worker) loss(c *chunk, temperature float32, g *gradient) {
 		w.logitsOf(rows)
 		for j := range rows {
 			t := &h.target[i+j]
-			*t.sum += float64(t.weight) * t.gradient(h.logits[j*vocab:][:vocab], temperature)
+			*t.sum += float64(t.weight) * h.gradient(t, h.logits[j*vocab:][:vocab], temperature)
 		}
 		if g == nil {
 			continue
@@ -101,31 +102,35 @@ func (w *worker) loss(c *chunk, temperature float32, g *gradient) {
 
 // gradient replaces logits by the gradient of the loss and returns the loss
 // without its weight, −log p of the target in nats.
-func (t *target) gradient(logits []float32, temperature float32) float64 {
+func (h *headMemory) gradient(t *target, logits []float32, temperature float32) float64 {
 	if t.soft != nil {
-		return t.softGradient(logits, 1/temperature)
+		return h.softGradient(t, logits, 1/temperature)
 	}
 	z := logits[t.token]
-	loss := float64(kernel.Softmax(logits, 1)) - float64(z)
+	loss := logSum(kernel.Softmax(logits, 1)) - float64(z)
 	logits[t.token]--
 	kernel.Scale(logits, t.weight)
 	return loss
 }
 
+// logSum is log Σ exp(z) of what Softmax returns.
+func logSum(top, sum float32) float64 { return float64(top) + math.Log(float64(sum)) }
+
 // softGradient is the same for a distribution p: the cross-entropy −Σ p·log q with
 // all tokens that p does not name as one outcome of probability r, −r·log(1−Q).
 // Its gradient is q − p for a token that p names and q·(1 − r/(1−Q)) for others.
-func (t *target) softGradient(logits []float32, scale float32) float64 {
+func (h *headMemory) softGradient(t *target, logits []float32, scale float32) float64 {
 	s := t.soft
-	z := make([]float32, s.K)
+	h.named = h.named[:0]
 	for e := range s.K {
-		z[e] = logits[s.token(t.first+e)] * scale
+		h.named = append(h.named, logits[s.token(t.first+e)]*scale)
 	}
-	lse := kernel.Softmax(logits, scale)
+	z := h.named
+	lse := logSum(kernel.Softmax(logits, scale))
 	loss, named, rest := 0.0, 0.0, 1.0
 	for e := range s.K {
 		p := float64(s.Prob[t.first+e])
-		loss += p * (float64(lse) - float64(z[e]))
+		loss += p * (lse - float64(z[e]))
 		named += float64(logits[s.token(t.first+e)])
 		rest -= p
 		z[e] = logits[s.token(t.first+e)] - float32(p)

@@ -56,7 +56,7 @@ func steps(t *testing.T, trainer *Trainer, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
 		for part := range uint64(2) {
-			if _, err := trainer.Gradient(texts(trainer.params.Shape, 30, uint64(i)<<1|part)); err != nil {
+			if _, err := trainer.Gradient(texts(trainer.params.Shape, 16, uint64(i)<<1|part)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -71,7 +71,7 @@ func steps(t *testing.T, trainer *Trainer, from, to int) {
 func outcome(t *testing.T, o Options) [32]byte {
 	t.Helper()
 	p, trainer := mustNew(t, odd, o)
-	steps(t, trainer, 0, 4)
+	steps(t, trainer, 0, 3)
 	scores, err := trainer.LogProbs(texts(odd, 9, 100))
 	if err != nil {
 		t.Fatal(err)

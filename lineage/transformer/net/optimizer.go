@@ -12,6 +12,7 @@ import (
 // the other.
 type optimizer struct {
 	trained []trained
+	pieces  []pieceOf
 	size    int
 	m, v    []float32 // nil before the first step
 }
@@ -24,14 +25,21 @@ type trained struct {
 	decay bool
 }
 
+// pieceOf is a part of a trained tensor that one thread works at.
+type pieceOf struct{ trained, from, to int }
+
 func newOptimizer(tensors []Tensor, o Options) optimizer {
 	var m optimizer
 	for i, t := range tensors {
-		if o.Rank > 0 || o.Train(t.Name) {
-			decay := t.Rows > 1 && !strings.HasPrefix(t.Name, "embedding.")
-			m.trained = append(m.trained, trained{t, i, m.size, decay})
-			m.size += len(t.Data)
+		if o.Rank == 0 && !o.Train(t.Name) {
+			continue
 		}
+		for from := 0; from < len(t.Data); from += piece {
+			m.pieces = append(m.pieces, pieceOf{len(m.trained), from, min(from+piece, len(t.Data))})
+		}
+		decay := t.Rows > 1 && !strings.HasPrefix(t.Name, "embedding.")
+		m.trained = append(m.trained, trained{t, i, m.size, decay})
+		m.size += len(t.Data)
 	}
 	return m
 }
@@ -59,40 +67,36 @@ func (t *Trainer) Update(rate float64) (norm float64, err error) {
 	return norm, nil
 }
 
-// gradientsOfTrained are the gradients of what the optimizer trains, in its order.
-func (t *Trainer) gradientsOfTrained() [][]float32 {
-	if t.grad == nil {
-		t.grad = make([]float32, len(t.params.Flat))
-	}
+// gradientsOfTrained are the gradients of what the optimizer trains, by their
+// place among what it was chosen from.
+func (t *Trainer) gradientsOfTrained() []Tensor {
+	t.openGradient()
 	if t.fresh {
 		clear(t.grad)
 		t.fresh = false
 	}
-	all := t.params.Shape.tensors(t.grad)
 	if t.adapter != nil {
-		all = t.adapter.gradients(all, t.options.Threads)
+		return t.adapter.gradients(t.grads, t.options.Threads)
 	}
-	grads := make([][]float32, len(t.moment.trained))
-	for i, w := range t.moment.trained {
-		grads[i] = all[w.index].Data
-	}
-	return grads
+	return t.grads
 }
 
 // squares adds up pieces of fixed size in their order.
-func (t *Trainer) squares(grads [][]float32) float64 {
+func (t *Trainer) squares(grads []Tensor) float64 {
+	m := &t.moment
+	parts := make([]float64, len(m.pieces))
+	parallel(t.options.Threads, len(parts), func(_, i int) {
+		p := m.pieces[i]
+		parts[i] = kernel.Squares(grads[m.trained[p.trained].index].Data[p.from:p.to])
+	})
 	sum := 0.0
-	for _, g := range grads {
-		parts := make([]float64, (len(g)+piece-1)/piece)
-		each(t.options.Threads, len(g), func(i, from, to int) { parts[i] = kernel.Squares(g[from:to]) })
-		for _, p := range parts {
-			sum += p
-		}
+	for _, p := range parts {
+		sum += p
 	}
 	return sum
 }
 
-func (t *Trainer) step(grads [][]float32, rate, norm float64) {
+func (t *Trainer) step(grads []Tensor, rate, norm float64) {
 	o, m := t.options, &t.moment
 	if m.m == nil {
 		m.m, m.v = make([]float32, m.size), make([]float32, m.size)
@@ -106,15 +110,15 @@ func (t *Trainer) step(grads [][]float32, rate, norm float64) {
 		Clip: float32(clip), Beta1: float32(o.Beta1), Beta2: float32(o.Beta2), Epsilon: float32(o.Epsilon), Keep: 1,
 		Step: float32(rate / (1 - math.Pow(o.Beta1, n))), Root: float32(1 / math.Sqrt(1-math.Pow(o.Beta2, n))),
 	}
-	for i, w := range m.trained {
-		with := with
+	parallel(o.Threads, len(m.pieces), func(_, i int) {
+		p, with := m.pieces[i], with
+		w := m.trained[p.trained]
 		if w.decay {
 			with.Keep = float32(1 - rate*o.Decay)
 		}
-		each(o.Threads, len(w.Data), func(_, from, to int) {
-			kernel.AdamW(w.Data[from:to], grads[i][from:to], m.m[w.first+from:w.first+to], m.v[w.first+from:w.first+to], with)
-		})
-	}
+		kernel.AdamW(w.Data[p.from:p.to], grads[w.index].Data[p.from:p.to],
+			m.m[w.first+p.from:w.first+p.to], m.v[w.first+p.from:w.first+p.to], with)
+	})
 }
 
 // Grad is the gradient of a tensor since the last Update, to be read only: of a
@@ -122,14 +126,14 @@ func (t *Trainer) step(grads [][]float32, rate, norm float64) {
 // is nil for any other.
 func (t *Trainer) Grad(tensor string) []float32 {
 	grads := t.gradientsOfTrained()
-	for i, w := range t.moment.trained {
+	for _, w := range t.moment.trained {
 		if w.Name == tensor {
-			return grads[i]
+			return grads[w.index].Data
 		}
 	}
 	for i, w := range t.params.Tensors {
 		if w.Name == tensor && t.trains(i) {
-			return t.params.Shape.tensors(t.grad)[i].Data
+			return t.grads[i].Data
 		}
 	}
 	return nil

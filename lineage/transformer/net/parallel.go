@@ -38,19 +38,14 @@ func workers(threads, n int) int {
 // piece is how many elements are worked at by one thread at a time.
 const piece = 1 << 13
 
-// each calls f for pieces of 0 to n.
-func each(threads, n int, f func(piece, from, to int)) {
-	parallel(threads, (n+piece-1)/piece, func(_, i int) { f(i, i*piece, min((i+1)*piece, n)) })
-}
-
 // lanes is how many partial gradients there are: the most threads that a batch can
 // use. It is fixed, since the order in which gradients are added is what their
 // last bits depend on.
 const lanes = 8
 
-// most rows of a chunk: enough to make up for reading the weights, few enough for
-// the cache.
-const chunkRows = 256
+// A chunk has as many rows as make up for reading the weights, and as few as fit
+// into the cache.
+const leastRows, mostRows = 32, 256
 
 // span is a sequence of a chunk: rows first to first+rows of the chunk's matrices
 // are the positions of batch[sequence].
@@ -71,7 +66,7 @@ func chunks(batch []Sequence, all bool) []chunk {
 			total += len(batch[i].Tokens) - 1
 		}
 	}
-	target := min((total+lanes-1)/lanes, chunkRows)
+	target := min(max((total+lanes-1)/lanes, leastRows), mostRows)
 	var cut []chunk
 	var c chunk
 	for i := range batch {

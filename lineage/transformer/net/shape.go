@@ -3,6 +3,7 @@ package net
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Shape is the size of a network.
@@ -36,8 +37,8 @@ func (s Shape) Check() error {
 	if s.Heads > 0 && s.Width%s.Heads != 0 {
 		faults = append(faults, fmt.Errorf("heads: %d do not divide the width of %d evenly", s.Heads, s.Width))
 	}
-	if len(faults) == 0 && s.size() > 1<<32 {
-		faults = append(faults, fmt.Errorf("%.3g parameters are more than 2^32: make the network smaller", s.size()))
+	if limit := min(1<<32, math.MaxInt/8); len(faults) == 0 && s.size() > float64(limit) {
+		faults = append(faults, fmt.Errorf("%.3g parameters are more than %d: make the network smaller", s.size(), limit))
 	}
 	return errors.Join(faults...)
 }

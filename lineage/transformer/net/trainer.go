@@ -81,6 +81,7 @@ type Trainer struct {
 	lanes   []*gradient
 
 	grad   []float32 // of all parameters; nil before the first
+	grads  []Tensor  // its views
 	fresh  bool      // there is no gradient yet
 	moment optimizer
 
@@ -209,10 +210,9 @@ func (t *Trainer) reduce(used int) {
 	if used == 0 {
 		return
 	}
-	if t.grad == nil {
-		t.grad = make([]float32, len(t.params.Flat))
-	}
-	each(t.options.Threads, len(t.grad), func(_, from, to int) {
+	t.openGradient()
+	parallel(t.options.Threads, (len(t.grad)+piece-1)/piece, func(_, i int) {
+		from, to := i*piece, min((i+1)*piece, len(t.grad))
 		sum, lanes := t.grad[from:to], t.lanes[:used]
 		if t.fresh {
 			copy(sum, lanes[0].flat[from:to])
@@ -223,6 +223,13 @@ func (t *Trainer) reduce(used int) {
 		}
 	})
 	t.fresh = false
+}
+
+func (t *Trainer) openGradient() {
+	if t.grad == nil {
+		t.grad = make([]float32, len(t.params.Flat))
+		t.grads = t.params.Shape.tensors(t.grad)
+	}
 }
 
 // LogProbs is the sum over its positions of weight times log p of the next token,

@@ -2,11 +2,7 @@
 
 package kernel
 
-import (
-	"math"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 var avx512 = &set{
 	name: "avx512", same: "fma", cols: 2 * Lanes,
@@ -17,10 +13,7 @@ var avx512 = &set{
 			run(t, wideTiles)
 		}
 	},
-	softmax: func(x []float32, scale float32) float32 {
-		top, sum := softmaxAVX512(&x[0], len(x), scale)
-		return top + float32(math.Log(float64(sum)))
-	},
+	softmax:     func(x []float32, scale float32) (top, sum float32) { return softmaxAVX512(&x[0], len(x), scale) },
 	softmaxGrad: func(dx, p []float32, scale float32) { softmaxGradAVX512(&dx[0], &p[0], len(dx), scale) },
 	norm: func(y, x, gain, bias []float32) (mean, scale float32) {
 		return normAVX512(&y[0], &x[0], &gain[0], &bias[0], len(x), float32(len(x)), epsilon)
@@ -40,11 +33,8 @@ var avx512 = &set{
 
 var avx2 = &set{
 	name: "avx2", same: "fma", cols: Lanes,
-	tile: func(t tile) { run(t, tilesAVX2) },
-	softmax: func(x []float32, scale float32) float32 {
-		top, sum := softmaxAVX2(&x[0], len(x), scale)
-		return top + float32(math.Log(float64(sum)))
-	},
+	tile:        func(t tile) { run(t, tilesAVX2) },
+	softmax:     func(x []float32, scale float32) (top, sum float32) { return softmaxAVX2(&x[0], len(x), scale) },
 	softmaxGrad: func(dx, p []float32, scale float32) { softmaxGradAVX2(&dx[0], &p[0], len(dx), scale) },
 	norm: func(y, x, gain, bias []float32) (mean, scale float32) {
 		return normAVX2(&y[0], &x[0], &gain[0], &bias[0], len(x), float32(len(x)), epsilon)
@@ -95,5 +85,12 @@ func run(t tile, loops []inner) {
 			loop.run(&t.c[row*t.ci], t.ci, &t.a[row*t.ai], t.ai, t.ak, &t.b[0], t.k, n, t.add)
 			row += n * loop.rows
 		}
+	}
+}
+
+// Prefetch asks for memory that is needed soon.
+func Prefetch(x []float32) {
+	if len(x) > 0 {
+		prefetch(&x[0], (len(x)+15)/16)
 	}
 }

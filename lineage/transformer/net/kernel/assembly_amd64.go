@@ -105,3 +105,6 @@ func squaresAVX2(x *float32, n int) float64
 
 //go:noescape
 func adamAVX2(p *float32, grad *float32, m *float32, v *float32, n int, s *float32)
+
+//go:noescape
+func prefetch(x *float32, lines int)

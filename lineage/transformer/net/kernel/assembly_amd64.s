@@ -3630,3 +3630,16 @@ tail151:
 done152:
 	VZEROUPPER
 	RET
+
+// func prefetch(x *float32, lines int)
+// Requires: MMX+
+TEXT ·prefetch(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+loop153:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JNE        loop153
+	RET

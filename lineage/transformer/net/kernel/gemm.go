@@ -20,10 +20,13 @@ type Packed struct {
 
 func round(n, to int) int { return (n + to - 1) / to * to }
 
+// PackedSize is the number of elements that a packed matrix takes.
+func PackedSize(k, n int) int { return k * round(n, Lanes) }
+
 // NewPacked is a packed matrix of zeros, in data where that is long enough; what
 // data held is then not cleared.
 func NewPacked(k, n int, data []float32) Packed {
-	size := k * round(n, Lanes)
+	size := PackedSize(k, n)
 	if cap(data) < size {
 		data = make([]float32, size)
 	}
@@ -74,17 +77,22 @@ func (p *Packed) SetRow(i int, row []float32) {
 }
 
 func packPanel(dst, src []float32, row, col, k, n, width int) {
-	for i := range k {
-		d := dst[i*width:][:width]
-		s := src[i*row:]
-		if col == 1 {
-			copy(d, s[:n])
-		} else {
-			for j := range n {
-				d[j] = s[j*col]
-			}
+	if n < width {
+		clear(dst)
+	}
+	if col == 1 {
+		for i := range k {
+			copy(dst[i*width:][:n], src[i*row:])
 		}
-		clear(d[n:])
+		return
+	}
+	// By columns, which lie together where the matrix is a transposed one.
+	for j := range n {
+		s, at := src[j*col:], j
+		for i := range k {
+			dst[at] = s[i*row]
+			at += width
+		}
 	}
 }
 
@@ -136,5 +144,12 @@ func (t tile) narrow(n int) {
 		for r := range part.rows {
 			copy(t.c[(i+r)*t.ci:][:n], side[r*t.cols:])
 		}
+	}
+}
+
+// Prefetch asks for the first rows and columns of a packed matrix.
+func (p Packed) Prefetch(k, n int) {
+	for j := 0; j < min(n, p.N); j += p.panel {
+		Prefetch(p.data[j*p.stored:][:p.width(j)*k])
 	}
 }

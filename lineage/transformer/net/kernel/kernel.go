@@ -31,7 +31,7 @@ type set struct {
 	cols int // of a panel
 	tile func(t tile)
 
-	softmax     func(x []float32, scale float32) (lse float32)
+	softmax     func(x []float32, scale float32) (top, sum float32)
 	softmaxGrad func(dx, p []float32, scale float32)
 	norm        func(y, x, gain, bias []float32) (mean, scale float32)
 	normGrad    func(dx, dy, x, gain, dgain, dbias []float32, mean, scale float32)

@@ -163,8 +163,8 @@ func TestRowsAgree(t *testing.T) {
 		for name, f := range map[string]func(a *arena) [][]float32{
 			"softmax": func(a *arena) [][]float32 {
 				x := a.slice(n)
-				lse := Softmax(x, 1.7)
-				return [][]float32{x, {lse}}
+				top, sum := Softmax(x, 1.7)
+				return [][]float32{x, {top, sum}}
 			},
 			"softmaxGrad": func(a *arena) [][]float32 {
 				p, dx := a.slice(n), a.slice(n)
@@ -230,16 +230,16 @@ func TestExtremesStayWhatTheyAre(t *testing.T) {
 			for at := range n {
 				x := make([]float32, n)
 				x[at] = nan
-				if lse := Softmax(x, 1); lse == lse {
-					t.Errorf("%s: a NaN at %d of %d is lost: %v", name, at, n, lse)
+				if _, sum := Softmax(x, 1); sum == sum {
+					t.Errorf("%s: a NaN at %d of %d is lost: %v", name, at, n, sum)
 				}
 				x = make([]float32, n)
 				for i := range x {
 					x[i] = -1e30
 				}
 				x[at] = 1e4
-				if lse := Softmax(x, 1); x[at] != 1 || lse != 1e4 || x[(at+1)%n] != 0 {
-					t.Errorf("%s: the softmax of one large element of %d is %v, its sum %v", name, n, x[at], lse)
+				if top, sum := Softmax(x, 1); x[at] != 1 || top != 1e4 || sum != 1 || x[(at+1)%n] != 0 {
+					t.Errorf("%s: the softmax of one large element of %d is %v, its sum %v", name, n, x[at], sum)
 				}
 			}
 			y, x := make([]float32, n), make([]float32, n)

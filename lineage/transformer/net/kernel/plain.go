@@ -37,14 +37,13 @@ func plainTile(t tile) {
 
 func exp(x float32) float32 { return float32(math.Exp(float64(x))) }
 
-func plainSoftmax(x []float32, scale float32) float32 {
-	top := float32(math.Inf(-1))
+func plainSoftmax(x []float32, scale float32) (top, sum float32) {
+	top = float32(math.Inf(-1))
 	for _, v := range x {
 		if !(v*scale <= top) {
 			top = v * scale
 		}
 	}
-	var sum float32
 	for i, v := range x {
 		x[i] = exp(v*scale - top)
 		sum += x[i]
@@ -52,7 +51,7 @@ func plainSoftmax(x []float32, scale float32) float32 {
 	for i := range x {
 		x[i] /= sum
 	}
-	return top + float32(math.Log(float64(sum)))
+	return top, sum
 }
 
 func plainSoftmaxGrad(dx, p []float32, scale float32) {

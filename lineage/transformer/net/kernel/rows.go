@@ -1,8 +1,8 @@
 package kernel
 
-// Softmax replaces x by the softmax of scale·x and returns the logarithm of the
-// sum of exponentials, log Σ exp(scale·x). It is NaN where an element is.
-func Softmax(x []float32, scale float32) (lse float32) { return active.softmax(x, scale) }
+// Softmax replaces x by the softmax of scale·x, and returns the largest scale·x and
+// the sum of exp(scale·x − top). The sum is NaN where an element is.
+func Softmax(x []float32, scale float32) (top, sum float32) { return active.softmax(x, scale) }
 
 // SoftmaxGrad replaces the gradient dx of probabilities p by the gradient of what
 // p is the softmax of: p·(dx − Σ p·dx)·scale.

@@ -22,5 +22,6 @@ func main() {
 		i.squares()
 		i.adam()
 	}
+	prefetch()
 	Generate()
 }

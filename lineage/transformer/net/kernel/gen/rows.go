@@ -379,3 +379,16 @@ func (i isa) adam() {
 	})
 	end()
 }
+
+// prefetch asks for memory to be brought near, a cache line at a time.
+func prefetch() {
+	text("prefetch", "func(x *float32, lines int)")
+	x, n := Load(Param("x"), GP64()), Load(Param("lines"), GP64())
+	loop := label("loop")
+	Label(loop)
+	PREFETCHT1(Mem{Base: x})
+	ADDQ(Imm(64), x)
+	DECQ(n)
+	JNE(LabelRef(loop))
+	RET()
+}
