@@ -105,7 +105,8 @@ type Completion struct {
 	Text         string
 	Finish       string // "stop", "length", or what kept a provider from an answer in full: "content_filter", "refusal", "too_long", "empty", "tool_calls", "error"
 	Tokens       int
-	PromptTokens int // 0 where it is not told
+	PromptTokens int      // 0 where it is not told
+	LogProb      *float64 `json:",omitempty"` // natural log of the probability of its tokens, as its provider tells; nil where it does not
 }
 
 // Model answers requests. Sample calls emit exactly once for each request, from

@@ -3,6 +3,7 @@ package openai
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/heirloom-sim/heirloom/lineage"
@@ -15,7 +16,10 @@ type answer struct {
 	usage   api.Usage // zero where it is not told
 }
 
-type choice struct{ text, finish string }
+type choice struct {
+	text, finish string
+	logProb      *float64
+}
 
 // read takes the choices of an answer. One that was broken off is none: no part
 // of a text is ever kept for the whole.
@@ -36,9 +40,24 @@ func (s Server) read(choices []api.ChatCompletionChoice, usage api.Usage) (answe
 		if text == "" && finish == "stop" {
 			finish = "empty"
 		}
-		out.choices = append(out.choices, choice{text, finish})
+		out.choices = append(out.choices, choice{text, finish, sum(c.LogProbs)})
 	}
 	return out, nil
+}
+
+// sum gives the log-probability of a completion from those of its tokens.
+func sum(tokens *api.LogProbs) *float64 {
+	if tokens == nil || len(tokens.Content) == 0 {
+		return nil
+	}
+	total := 0.0
+	for _, t := range tokens.Content {
+		total += t.LogProb
+	}
+	if math.IsNaN(total) || math.IsInf(total, 0) {
+		return nil
+	}
+	return &total
 }
 
 // finishes are the reasons to end a completion, in the words of servers.
@@ -69,7 +88,7 @@ func readWhole(messages []lineage.Message, counted int) error {
 func (a answer) completions(n int) []lineage.Completion {
 	out := make([]lineage.Completion, min(n, len(a.choices)))
 	for i := range out {
-		out[i] = lineage.Completion{Text: a.choices[i].text, Finish: a.choices[i].finish, PromptTokens: a.usage.PromptTokens}
+		out[i] = lineage.Completion{Text: a.choices[i].text, Finish: a.choices[i].finish, PromptTokens: a.usage.PromptTokens, LogProb: a.choices[i].logProb}
 	}
 	if len(a.choices) == 1 {
 		out[0].Tokens = a.usage.CompletionTokens // of several, only the sum is told

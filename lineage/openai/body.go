@@ -25,6 +25,7 @@ type body struct {
 	RandomSeed          *int64            `json:"random_seed,omitempty"`
 	N                   int               `json:"n,omitempty"`
 	Stop                []string          `json:"stop,omitempty"`
+	LogProbs            bool              `json:"logprobs,omitempty"`
 	Format              any               `json:"response_format,omitempty"`
 	Stream              bool              `json:"stream,omitempty"`
 	StreamOptions       any               `json:"stream_options,omitempty"`
@@ -33,7 +34,7 @@ type body struct {
 }
 
 // members are the names that extras cannot have.
-var members = strings.Fields(`model messages temperature top_p max_tokens max_completion_tokens seed random_seed n stop
+var members = strings.Fields(`model messages temperature top_p max_tokens max_completion_tokens seed random_seed n stop logprobs
 	response_format stream stream_options`)
 
 // bound sets the bound of an answer under the name that a server has for it.

@@ -24,6 +24,7 @@ type Sampling struct {
 	Shots int    `yaml:"shots" doc:"of learner prompted: how many of the documents that were kept stand before one request, drawn by its seed; 0 for all"`
 	Place string `yaml:"place" doc:"of learner prompted: turns puts the documents before the request as turns, system into one system message"`
 
+	LogProbs    bool    `yaml:"logprobs" identity:"no" doc:"have the log-probability of each answer told and recorded with it, by servers that can"`
 	Stream      bool    `yaml:"stream" identity:"no" doc:"have answers streamed, for servers that cut long ones off otherwise"`
 	Batch       bool    `yaml:"batch" identity:"no" doc:"ask by batch files, at half the price and within a day"`
 	Parallel    int     `yaml:"parallel" identity:"no" doc:"requests on their way at once, of all models of one server together"`
@@ -81,7 +82,7 @@ func (s Sampling) check() error {
 func (m *model) body(reqs []lineage.Request) body {
 	r := reqs[0]
 	sends := func(name string) bool { return !slices.Contains(m.sampling.Omit, name) }
-	b := body{Model: m.artifact.Model, Messages: m.before(r), Stop: m.sampling.Stop, extras: m.sampling.Extras}
+	b := body{Model: m.artifact.Model, Messages: m.before(r), Stop: m.sampling.Stop, LogProbs: m.sampling.LogProbs, extras: m.sampling.Extras}
 	b.bound(m.profile.MaxTokens, m.mostTokens(r))
 	if sends("temperature") {
 		b.Temperature = &r.Temperature

@@ -20,6 +20,12 @@ func behind(t *testing.T, rules ...serve.Rule) (*serve.Server, *Backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return before(t, stand, rules...)
+}
+
+// before is a provider whose models are those of a stand-in.
+func before(t *testing.T, stand lineage.Backend, rules ...serve.Rule) (*serve.Server, *Backend) {
+	t.Helper()
 	s, err := serve.New(serve.Options{
 		Models:  []serve.Model{{Name: "base", Backend: stand, Learners: []lineage.Learner{lineage.SFT}}},
 		Lenient: true, Rules: rules,

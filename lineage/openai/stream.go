@@ -61,6 +61,14 @@ func (s *streamed) add(piece api.ChatCompletionStreamResponse) error {
 		}
 		to.Message.Content += c.Delta.Content
 		to.Message.Refusal += c.Delta.Refusal
+		if c.Logprobs != nil {
+			if to.LogProbs == nil {
+				to.LogProbs = new(api.LogProbs)
+			}
+			for _, t := range c.Logprobs.Content {
+				to.LogProbs.Content = append(to.LogProbs.Content, api.LogProb{LogProb: t.Logprob})
+			}
+		}
 		if c.FinishReason != "" {
 			to.FinishReason = c.FinishReason
 		}
