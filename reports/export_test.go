@@ -223,7 +223,7 @@ func TestFieldNamesAreSnakeCase(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &keys); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"blocked", "curves", "doses", "lead", "left_out", "missing", "nodes", "quality", "samples", "setup", "study", "title", "verdicts", "warnings"}
+	want := []string{"blocked", "curves", "doses", "elicited", "lead", "left_out", "missing", "nodes", "quality", "samples", "setup", "study", "title", "verdicts", "warnings"}
 	var got []string
 	for k := range keys {
 		got = append(got, k)

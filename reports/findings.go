@@ -123,6 +123,7 @@ type Findings struct {
 	Lead     int    // index of the verdict that Title speaks of, -1 for none
 	Setup    string // two lines: what was done, what a generation is, n, detector
 	Verdicts []Verdict
+	Elicited []Verdict // the same of probes, a family of comparisons of its own
 	Curves   []Curve
 	Doses    []Dose
 	Nodes    map[lineage.ID]lineage.Node
@@ -137,6 +138,7 @@ type Findings struct {
 // Verdict is the answer for one behaviour in one line of one arm, at the last
 // generation: whether it differs from the control, and from copying alone.
 type Verdict struct {
+	Part                 string // lineage.Outputs or lineage.Probes
 	Arm, Line, Behaviour string
 	Seeded               bool     // the behaviour was seeded in this line of this arm
 	Generation           int      // the last one that was measured

@@ -193,3 +193,30 @@ func TestWarningsNameTheTrap(t *testing.T) {
 		}
 	}
 }
+
+// TestHiddenTraitIsFoundInProbes: where nothing that is published differs, what
+// probes elicit is the headline, and said to be that.
+func TestHiddenTraitIsFoundInProbes(t *testing.T) {
+	w := newWorld(t, 12, 6)
+	w.selection = .8
+	w.run()
+	f := measure(t, w.ledger, w.study)
+	if len(f.Elicited) != len(f.Verdicts) {
+		t.Fatalf("%d verdicts on probes and %d on outputs", len(f.Elicited), len(f.Verdicts))
+	}
+	for i, v := range f.Elicited {
+		if f.Verdicts[i].Part != lineage.Outputs || v.Part != lineage.Probes || !strings.Contains(v.Sentence, ", when probed, is at") || v.Against != "" {
+			t.Errorf("%+v", v)
+		}
+	}
+	if strings.Contains(f.Title, "probed") {
+		t.Errorf("what is published comes first: %s", f.Title)
+	}
+	for i := range f.Verdicts {
+		f.Verdicts[i].Q = 1
+	}
+	m := measurement{Findings: f}
+	if title, lead := m.finding(); !strings.HasPrefix(title, "Awakening spread to birch, when probed: +") || lead != -1 {
+		t.Errorf("%s (%d)", title, lead)
+	}
+}

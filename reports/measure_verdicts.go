@@ -19,17 +19,24 @@ const significant = 0.05
 const fewestSigns = 6
 
 // verdicts answers for every behaviour in every line of every arm that has a
-// baseline, at its last measured generation.
+// baseline, at its last measured generation: for what is published, and apart
+// from it for what probes elicit, where alone a hidden trait shows. Each is a
+// family of comparisons of its own.
 func (m *measurement) verdicts() {
+	m.Verdicts = m.judged(lineage.Outputs)
+	m.Elicited = m.judged(lineage.Probes)
+}
+
+func (m *measurement) judged(part string) (all []Verdict) {
 	var ps []float64
 	for i := range m.Curves {
 		c := &m.Curves[i]
 		base := m.baseline(c)
-		if base == nil || c.Part != lineage.Outputs || !m.first(c) {
+		if base == nil || c.Part != part || !m.first(c) {
 			continue
 		}
 		v := Verdict{
-			Arm: c.Arm, Line: c.Line, Behaviour: c.Behaviour, P: math.NaN(),
+			Part: part, Arm: c.Arm, Line: c.Line, Behaviour: c.Behaviour, P: math.NaN(),
 			Corrected: nothing("nothing was measured"), CorrectedVersus: nothing("nothing was measured"),
 			Final: nothing("nothing was measured"), Peak: nothing("nothing was measured"), Versus: nothing("nothing was measured"),
 			Seeded: slices.ContainsFunc(m.Doses, func(d Dose) bool {
@@ -49,13 +56,13 @@ func (m *measurement) verdicts() {
 			}
 		}
 		ps = append(ps, v.P)
-		m.Verdicts = append(m.Verdicts, v)
+		all = append(all, v)
 	}
 	for i, q := range popgen.BenjaminiHochberg(ps) {
-		v := &m.Verdicts[i]
-		v.Q = q
-		v.Sentence = m.sentence(*v)
+		all[i].Q = q
+		all[i].Sentence = m.sentence(all[i], len(all))
 	}
+	return all
 }
 
 // first says whether a curve is of the detector that judges its behaviour.
@@ -79,9 +86,12 @@ func against(p Point) string {
 	return "within"
 }
 
-// sentence says what a verdict found, and no more.
-func (m *measurement) sentence(v Verdict) string {
+// sentence says what a verdict among so many found, and no more.
+func (m *measurement) sentence(v Verdict, among int) string {
 	what := fmt.Sprintf("%s in %s", m.title(v.Behaviour), brief(v.Line, 30))
+	if v.Part == lineage.Probes {
+		what += ", when probed,"
+	}
 	if math.IsNaN(v.Q) {
 		return fmt.Sprintf("No evidence either way: %s was not measured in both this arm and its control.", what)
 	}
@@ -108,7 +118,7 @@ func (m *measurement) sentence(v Verdict) string {
 		b.WriteString(" The mean lies within the band of copying alone.")
 	}
 	if v.P < significant && !(v.Q < significant) {
-		fmt.Fprintf(&b, " Alone it would differ (p %s); among %s it does not.", isAt(v.P), plural(len(m.Verdicts), "comparison"))
+		fmt.Fprintf(&b, " Alone it would differ (p %s); among %s it does not.", isAt(v.P), plural(among, "comparison"))
 	}
 	return b.String() + corrections(v)
 }
@@ -156,7 +166,8 @@ func (m *measurement) fewest() int {
 }
 
 // finding is the strongest verdict that holds: spread to where nothing was
-// seeded before presence where it was. lead is its index, -1 for none.
+// seeded before presence where it was, and what is published before what probes
+// elicit. lead is its index in Verdicts, -1 for none.
 func (m *measurement) finding() (title string, lead int) {
 	if len(m.Verdicts) == 0 {
 		return "Nothing to compare: no arm has a control", -1
@@ -164,34 +175,57 @@ func (m *measurement) finding() (title string, lead int) {
 	if m.Study.Replicates < fewestSigns {
 		return fmt.Sprintf("No conclusion: %s cannot tell spread from chance; run at least %d", plural(m.Study.Replicates, "replicate"), fewestSigns), -1
 	}
-	lead = -1
+	if lead = strongest(m.Verdicts); lead >= 0 {
+		return m.claim(m.Verdicts[lead]), lead
+	}
+	if i := strongest(m.Elicited); i >= 0 {
+		return m.claim(m.Elicited[i]), -1
+	}
 	last := 0
-	for i, v := range m.Verdicts {
+	for _, v := range m.Verdicts {
 		last = max(last, v.Generation)
-		if v.Q < significant && (lead < 0 || stronger(v, m.Verdicts[lead])) {
-			lead = i
-		}
 	}
-	if lead < 0 {
-		if n := m.Study.Replicates; n < m.fewest() {
-			return fmt.Sprintf("No evidence of spread by generation %d in %s; %d replicates could hardly show any", last, plural(len(m.Verdicts), "comparison"), n), -1
-		}
-		none := fmt.Sprintf("none of %d comparisons with the control differs", len(m.Verdicts))
-		if len(m.Verdicts) == 1 {
-			none = "the comparison with the control shows no difference"
-		}
-		return fmt.Sprintf("No evidence of spread by generation %d: %s", last, none), -1
+	return m.none(last), -1
+}
+
+// none says that no verdict holds.
+func (m *measurement) none(last int) string {
+	if n := m.Study.Replicates; n < m.fewest() {
+		return fmt.Sprintf("No evidence of spread by generation %d in %s; %d replicates could hardly show any", last, plural(len(m.Verdicts), "comparison"), n)
 	}
-	v := m.Verdicts[lead]
+	none := fmt.Sprintf("none of %d comparisons with the control differs", len(m.Verdicts))
+	if len(m.Verdicts) == 1 {
+		none = "the comparison with the control shows no difference"
+	}
+	return fmt.Sprintf("No evidence of spread by generation %d: %s", last, none)
+}
+
+// claim is a verdict that holds as a headline.
+func (m *measurement) claim(v Verdict) string {
 	what, line := brief(m.title(v.Behaviour), 28), brief(v.Line, 18)
+	if v.Part == lineage.Probes {
+		line += ", when probed"
+	}
 	end := fmt.Sprintf(": %s from control in generation %d (%s)", inPoints(v.Versus.Mean), v.Generation, brief(v.Arm, 20))
 	switch rank(v) {
 	case 0:
-		return what + " spread to " + line + end, lead
+		return what + " spread to " + line + end
 	case 1:
-		return what + " is present in " + line + end, lead
+		return what + " is present in " + line + end
 	}
-	return what + " is rarer in " + line + end, lead
+	return what + " is rarer in " + line + end
+}
+
+// strongest is the index of the verdict that makes the best headline among those
+// that hold, -1 where none does.
+func strongest(all []Verdict) int {
+	lead := -1
+	for i, v := range all {
+		if v.Q < significant && (lead < 0 || stronger(v, all[lead])) {
+			lead = i
+		}
+	}
+	return lead
 }
 
 // stronger says whether a makes the better headline than b.

@@ -118,16 +118,25 @@ func (x *index) curve(arm, line, behaviour int, part string) *Curve {
 	return nil
 }
 
-// open is the verdict that the headline speaks of, or else the first of a line
-// that was seeded.
+// spoken is the verdict that the headline speaks of, or else the first of a line
+// that was seeded; nil where there is none.
+func (x *index) spoken() *Verdict {
+	if x.Lead >= 0 && x.Lead < len(x.Verdicts) {
+		return &x.Verdicts[x.Lead]
+	}
+	if i := strongest(x.Elicited); i >= 0 {
+		return &x.Elicited[i]
+	}
+	if i := slices.IndexFunc(x.Verdicts, func(v Verdict) bool { return v.Seeded }); i >= 0 {
+		return &x.Verdicts[i]
+	}
+	return nil
+}
+
+// open is what the page shows first: that of its headline.
 func (x *index) open() opening {
 	o := opening{Arm: -1, Arms: slices.Repeat([]int{-1}, hues)}
-	lead := x.Lead
-	if lead < 0 || lead >= len(x.Verdicts) {
-		lead = slices.IndexFunc(x.Verdicts, func(v Verdict) bool { return v.Seeded })
-	}
-	if lead >= 0 {
-		v := x.Verdicts[lead]
+	if v := x.spoken(); v != nil {
 		o.Arm, o.Line, o.Behaviour = x.arm[v.Arm], x.line[v.Line], x.behaviour[v.Behaviour]
 	}
 	slot := 0

@@ -21,6 +21,7 @@ type page struct {
 	Numbers  []headline
 	Figures  []drawn
 	Verdicts []verdictRow
+	Elicited []string // what probes show that differs from the control
 }
 
 // headline is one of the numbers at the top.
@@ -49,7 +50,7 @@ func newPage(f *Findings, o PageOptions) (*page, error) {
 	if p.Texts, err = newBlock(x.samples()); err != nil {
 		return nil, fmt.Errorf("report: samples: %w", err)
 	}
-	p.Numbers, p.Verdicts = x.headlines(), x.verdictRows()
+	p.Numbers, p.Verdicts, p.Elicited = x.headlines(), x.verdictRows(), x.elicited()
 	return p, nil
 }
 
@@ -175,6 +176,16 @@ type estimate struct{ Of, Value, Interval, Why string }
 // forest places an interval on a scale that all rows of the table share; x runs
 // from 0 to 100, and zero is in the middle.
 type forest struct{ Lo, Mean, Hi string }
+
+// elicited are the verdicts on probes that hold.
+func (x *index) elicited() (all []string) {
+	for _, v := range x.Elicited {
+		if v.Q < significant {
+			all = append(all, brief(v.Arm, 30)+": "+v.Sentence)
+		}
+	}
+	return all
+}
 
 func (x *index) verdictRows() []verdictRow {
 	reach := 0.0
