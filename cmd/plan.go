@@ -110,6 +110,6 @@ func (p *program) showPlan(study *sim.Study, stages []sim.Stage) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "to make: %d models, %d samples; foundations, which are trained once for all replicates, come on top\n", make, samples)
+	fmt.Fprintf(p.out, "to make: %d models, %d samples; foundations come on top\n", make, samples)
 	return nil
 }
