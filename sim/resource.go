@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -49,7 +50,8 @@ type resources struct {
 	prompts   map[string]*prompts // by digest
 	collected map[string]*prompts // by the sources that they are made of
 	backends  map[string]lineage.Backend
-	opening   []string // detectors that are being opened, each by the one before
+	settings  map[string][]byte // of backends, with those that are part of no identity
+	opening   []string          // detectors that are being opened, each by the one before
 	answers   *answers
 	purse     lineage.Purse // of a run that goes on; nil outside of one
 	closers   []io.Closer
@@ -58,7 +60,7 @@ type resources struct {
 func newResources(dir string, m Means) *resources {
 	r := &resources{
 		dir: dir, means: m, sources: map[string]*source{}, contents: map[string]*source{}, detectors: map[string]*Detector{},
-		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{},
+		prompts: map[string]*prompts{}, collected: map[string]*prompts{}, backends: map[string]lineage.Backend{}, settings: map[string][]byte{},
 		answers: newAnswers(),
 	}
 	r.answers.bind(m.Answers)
@@ -147,9 +149,19 @@ func (r *resources) open(name string, spec *Source) (*source, error) {
 
 func (r *resources) backend(spec *BackendSpec) (lineage.Backend, error) {
 	key := spec.Kind + " " + string(canonical(spec.Config))
+	whole, err := json.Marshal(spec.Config)
+	if err != nil {
+		return nil, fmt.Errorf("backend %s: %w", spec.Kind, err)
+	}
 	if b := r.backends[key]; b != nil {
+		// One backend serves all whose models are the same; that another would
+		// be asked elsewhere, or with another key, must not pass in silence.
+		if !bytes.Equal(r.settings[key], whole) {
+			return nil, fmt.Errorf("backend %s: two lines or arms differ in settings of it that change no result (an address, a key, a limit), and one backend serves both; give them the same", spec.Kind)
+		}
 		return b, nil
 	}
+	r.settings[key] = whole
 	kind, _ := lineage.Lookup(spec.Kind)
 	b, err := kind.Open(spec.Config)
 	if err != nil {
