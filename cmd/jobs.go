@@ -103,15 +103,7 @@ func (p *program) cancel() *cli.Command {
 		Description: "An ID is one that heirloom jobs shows, or the provider's own; without any, everything that goes on is ended. What has ended is left as it is. A run that goes on trains anew what was cancelled.",
 		Flags:       []cli.Flag{studyFlag},
 		Action: func(c *cli.Context) error {
-			name, ids, err := folderAndIDs(c)
-			if err != nil {
-				return err
-			}
-			all, err := folder(name).errands(c)
-			if err != nil {
-				return err
-			}
-			all, err = chosen(all, ids)
+			all, err := chosenErrands(c)
 			if err != nil {
 				return err
 			}
@@ -136,11 +128,17 @@ func (p *program) cancel() *cli.Command {
 	}
 }
 
-func folderAndIDs(c *cli.Context) (name string, ids []string, err error) {
+// chosenErrands reads from the folder that is named first those errands that the
+// other arguments name.
+func chosenErrands(c *cli.Context) ([]*sim.Errand, error) {
 	if c.NArg() == 0 {
-		return "", nil, usage("%s takes the folder of a run", c.Command.Name)
+		return nil, usage("%s takes the folder of a run", c.Command.Name)
 	}
-	return c.Args().First(), c.Args().Tail(), nil
+	all, err := folder(c.Args().First()).errands(c)
+	if err != nil {
+		return nil, err
+	}
+	return chosen(all, c.Args().Tail())
 }
 
 // chosen gives the errands that IDs name, all where there are none.
@@ -168,15 +166,8 @@ func (p *program) cleanup() *cli.Command {
 		Description: "Without --yes it only shows what there is. What goes on is left alone; heirloom cancel ends it. A run that goes on cannot use what was deleted.",
 		Flags:       []cli.Flag{studyFlag, &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "delete it"}},
 		Action: func(c *cli.Context) error {
-			name, ids, err := folderAndIDs(c)
+			all, err := chosenErrands(c)
 			if err != nil {
-				return err
-			}
-			all, err := folder(name).errands(c)
-			if err != nil {
-				return err
-			}
-			if all, err = chosen(all, ids); err != nil {
 				return err
 			}
 			return p.clean(c, all)

@@ -20,7 +20,7 @@ func (b *Backend) loadSGLang(ctx context.Context, w wire, a *Artifact) (s served
 				return served{model: m.ID}, nil
 			}
 		}
-		return s, errors.New("the server does not have it; full weights are served by a server of their own: write serve.cmd with {{.Artifact}} for the model and {{.ModelName}} for its name")
+		return s, errFull
 	}
 	if s.base, err = b.baseAmong(all); err != nil {
 		return s, err

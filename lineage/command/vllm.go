@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// errFull says that a server lacks weights that it cannot be told to load.
+var errFull = errors.New("the server does not have it; full weights are served by a server of their own: write serve.cmd with {{.Artifact}} for the model and {{.ModelName}} for its name")
+
 // loadVLLM speaks to vLLM and to mistral.rs, which has its calls.
 func (b *Backend) loadVLLM(ctx context.Context, w wire, a *Artifact) (s served, err error) {
 	all, err := w.models(ctx)
@@ -20,7 +23,7 @@ func (b *Backend) loadVLLM(ctx context.Context, w wire, a *Artifact) (s served, 
 				return served{model: m.ID}, nil
 			}
 		}
-		return s, fmt.Errorf("the server does not have it; full weights are served by a server of their own: write serve.cmd with {{.Artifact}} for the model and {{.ModelName}} for its name")
+		return s, errFull
 	}
 	if s.base, err = b.baseAmong(all); err != nil {
 		return s, err
